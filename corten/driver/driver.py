@@ -1,0 +1,52 @@
+"""A link as the worker sees it: frames in, frames out, one descriptor to wait on.
+
+One interface for every wire, so that the same stack runs on all of them. A driver is made with its
+queue's descriptor already open (the supervisor owns devices and queues), and knows no protocol.
+
+Rules. `receive` and `transmit` never block. A frame that the wire refuses is dropped and counted,
+as a NIC's queue would drop it: TCP repairs it. What a peer can write (rings, indices, lengths) is
+hostile: read once, checked, then used.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.frame import ReceiveBatch, TransmitBatch
+
+
+@cython.cclass
+class Driver:
+    """One queue of one link. Attributes are set by the implementation before first use."""
+
+    offload_checksum: cython.bint  # transmit completes checksums (`TransmitBatch.needs_checksum`)
+    offload_segmentation: cython.bint  # transmit cuts super-segments (`needs_segmentation`)
+    received: cython.ulonglong  # frames
+    transmitted: cython.ulonglong  # frames
+    transmit_dropped: cython.ulonglong  # frames that the wire refused
+    receive_dropped: cython.ulonglong  # frames that were unreadable or did not fit
+
+    def __init__(self) -> None:
+        self.offload_checksum = False
+        self.offload_segmentation = False
+        self.received = 0
+        self.transmitted = 0
+        self.transmit_dropped = 0
+        self.receive_dropped = 0
+
+    @cython.ccall
+    def receive(self, batch: ReceiveBatch) -> cython.Py_ssize_t:
+        """Append what has arrived to `batch`, as far as it has room; how many frames."""
+        raise NotImplementedError
+
+    @cython.ccall
+    def transmit(self, batch: TransmitBatch) -> cython.Py_ssize_t:
+        """Send every frame of `batch`; how many the wire took. The caller clears the batch."""
+        raise NotImplementedError
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `receive` would find something; -1 if there is none."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of the queue. Calling it again does nothing."""
+        raise NotImplementedError

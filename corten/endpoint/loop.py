@@ -1,0 +1,55 @@
+"""The loop a connection lives in, as handlers see it: `connection.worker`.
+
+Implemented by the worker of a stack, by the kernel's worker, and by a Stack that stands alone.
+All calls come from the loop's own thread, except `call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from corten.endpoint.connection import Connection
+from corten.endpoint.handler import Handler
+
+
+class TimerHandle:
+    """A scheduled call; `cancel()` once or more, before or after it ran."""
+
+    def cancel(self) -> None:
+        raise NotImplementedError
+
+
+class Loop:
+    """What a handler may ask of the loop it runs in."""
+
+    index: int = 0  # which worker this is, from 0
+
+    def time(self) -> float:
+        """Seconds on the loop's clock, read once a breath."""
+        raise NotImplementedError
+
+    def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Run at the end of this breath, or in the next."""
+        raise NotImplementedError
+
+    def call_later(
+        self, seconds: float, function: Callable[..., object], *arguments: object
+    ) -> TimerHandle:
+        """Run once after `seconds`."""
+        raise NotImplementedError
+
+    def watch(self, fd: int, function: Callable[[], object] | None) -> None:
+        """Call `function` whenever `fd` is readable; None stops watching."""
+        raise NotImplementedError
+
+    def listen(
+        self, port: int, factory: Callable[[], Handler], address: str | None = None, **options: object
+    ) -> None:
+        """Accept connections to `port`; `factory()` makes a handler for each."""
+        raise NotImplementedError
+
+    def connect(
+        self, address: str, port: int, factory: Callable[[], Handler], **options: object
+    ) -> Connection:
+        """Open a connection; the handler's `on_open` or `on_close(error)` follows."""
+        raise NotImplementedError
