@@ -1,0 +1,159 @@
+"""What is counted: why a packet was dropped, and what else a stack wants to know about itself.
+
+One list for the whole stack; a reason is a constant, its name is the counter's name, its line is
+the prose. Reason 0 is «nothing wrong». The values are positions in `Counters` (shared memory), so
+another process can read them while the worker runs.
+"""
+
+from __future__ import annotations
+
+import cython
+
+if not cython.compiled:
+    ACCEPTED = 0
+    # -- Ethernet
+    ETHERNET_SHORT = 1
+    ETHERNET_NOT_OURS = 2
+    ETHERNET_UNKNOWN_TYPE = 3
+    # -- ARP
+    ARP_MALFORMED = 4
+    ARP_NOT_OURS = 5
+    ARP_BAD_SENDER = 6
+    ARP_CONFLICT = 7
+    # -- IPv4
+    IPV4_SHORT = 8
+    IPV4_BAD_VERSION = 9
+    IPV4_BAD_HEADER_LEN = 10
+    IPV4_BAD_TOTAL_LEN = 11
+    IPV4_BAD_CHECKSUM = 12
+    IPV4_BAD_SOURCE = 13
+    IPV4_NOT_OURS = 14
+    IPV4_FRAGMENT = 15
+    IPV4_SOURCE_ROUTE = 16
+    IPV4_BAD_OPTION = 17
+    IPV4_UNKNOWN_PROTOCOL = 18
+    # -- ICMPv4
+    ICMP_SHORT = 19
+    ICMP_BAD_CHECKSUM = 20
+    ICMP_UNKNOWN_TYPE = 21
+    ICMP_BAD_QUOTE = 22
+    ICMP_BROADCAST_ECHO = 23
+    ICMP_RATE_LIMITED = 24
+    # -- TCP
+    TCP_SHORT = 25
+    TCP_BAD_DATA_OFFSET = 26
+    TCP_BAD_CHECKSUM = 27
+    TCP_BAD_PORT = 28
+    TCP_TO_BROADCAST = 29
+    TCP_NO_CONNECTION = 30
+    TCP_BAD_SEQUENCE = 31
+    TCP_BAD_ACK = 32
+    TCP_NO_ACK_BIT = 33
+    TCP_PAWS = 34
+    TCP_UNEXPECTED_SYN = 35
+    TCP_BAD_RST = 36
+    TCP_LISTEN_OVERFLOW = 37
+    TCP_NO_TIMESTAMP = 38
+    TCP_REASSEMBLY_FULL = 39
+    TCP_DATA_AFTER_CLOSE = 40
+    TCP_BAD_STATE = 41
+    TCP_OUT_OF_MEMORY = 42
+    # -- neighbours and routes
+    NEIGHBOUR_QUEUE_FULL = 43
+    NEIGHBOUR_UNREACHABLE = 44
+    NO_ROUTE = 45
+    REPLY_QUEUE_FULL = 46
+    HANDED_OVER = 47
+    HAND_OVER_FULL = 48
+    # -- events that are no drops
+    FRAMES_IN = 64
+    FRAMES_OUT = 65
+    OCTETS_IN = 66
+    OCTETS_OUT = 67
+    SEGMENTS_IN = 68
+    SEGMENTS_OUT = 69
+    CONNECTIONS_ACCEPTED = 70
+    CONNECTIONS_OPENED = 71
+    CONNECTIONS_CLOSED = 72
+    CONNECTIONS_RESET = 73
+    CONNECTIONS_TIMED_OUT = 74
+    RETRANSMITTED_SEGMENTS = 75
+    RETRANSMISSION_TIMEOUTS = 76
+    FAST_RETRANSMITS = 77
+    DUPLICATE_ACKS_IN = 78
+    CHALLENGE_ACKS = 79
+    RESETS_OUT = 80
+    ZERO_WINDOW_PROBES = 81
+    OUT_OF_ORDER = 82
+    HANDLER_ERRORS = 83
+    ARP_REQUESTS_OUT = 84
+    ARP_REPLIES_OUT = 85
+    ICMP_ECHO_REPLIES = 86
+    ICMP_ERRORS_OUT = 87
+    HANDED_IN = 88
+    SPURIOUS_RETRANSMISSIONS = 89
+    CONNECTIONS_NOW = 90
+    SYNS_IN = 91
+    DELAYED_ACKS = 92
+
+COUNTERS_LEN = 128
+
+PROSE: dict[str, str] = {
+    "ETHERNET_SHORT": "a frame without a whole Ethernet header",
+    "ETHERNET_NOT_OURS": "for another station's address",
+    "ETHERNET_UNKNOWN_TYPE": "an EtherType we do not speak, or an 802.3 length",
+    "ARP_MALFORMED": "too short, or not Ethernet/IPv4, or an unknown operation",
+    "ARP_NOT_OURS": "asks for an address that is not ours",
+    "ARP_BAD_SENDER": "sender hardware or protocol address cannot be a host's",
+    "ARP_CONFLICT": "somebody else claims our address (RFC 5227)",
+    "IPV4_SHORT": "shorter than the fixed header",
+    "IPV4_BAD_VERSION": "version is not 4",
+    "IPV4_BAD_HEADER_LEN": "IHL under 5 or beyond the packet",
+    "IPV4_BAD_TOTAL_LEN": "total length under the header's or beyond the frame",
+    "IPV4_BAD_CHECKSUM": "header checksum wrong",
+    "IPV4_BAD_SOURCE": "source cannot be a host's address, or is our own",
+    "IPV4_NOT_OURS": "destination is not one of our addresses",
+    "IPV4_FRAGMENT": "fragments are not reassembled yet",
+    "IPV4_SOURCE_ROUTE": "carries a source route (RFC 7126)",
+    "IPV4_BAD_OPTION": "options run past the header",
+    "IPV4_UNKNOWN_PROTOCOL": "a protocol we do not speak: ICMP protocol unreachable",
+    "ICMP_SHORT": "shorter than its header",
+    "ICMP_BAD_CHECKSUM": "checksum wrong",
+    "ICMP_UNKNOWN_TYPE": "a type that asks for nothing from us",
+    "ICMP_BAD_QUOTE": "the quoted packet is not one that we sent",
+    "ICMP_BROADCAST_ECHO": "echo request to a broadcast address",
+    "ICMP_RATE_LIMITED": "an answer left out to keep the rate",
+    "TCP_SHORT": "shorter than the fixed header",
+    "TCP_BAD_DATA_OFFSET": "data offset under 5 or beyond the segment",
+    "TCP_BAD_CHECKSUM": "checksum wrong",
+    "TCP_BAD_PORT": "port 0",
+    "TCP_TO_BROADCAST": "a segment to a broadcast or multicast address",
+    "TCP_NO_CONNECTION": "matches no connection and no listener",
+    "TCP_BAD_SEQUENCE": "outside the receive window (RFC 9293 3.10.7.4, first)",
+    "TCP_BAD_ACK": "acknowledges what was never sent, or long ago (fifth)",
+    "TCP_NO_ACK_BIT": "no ACK in a synchronized state (fifth)",
+    "TCP_PAWS": "timestamp older than the last one (RFC 7323 5)",
+    "TCP_UNEXPECTED_SYN": "SYN in a synchronized state (RFC 5961 4)",
+    "TCP_BAD_RST": "RST that is not exactly at RCV.NXT (RFC 5961 3)",
+    "TCP_LISTEN_OVERFLOW": "SYN while the SYN queue or the connection limit is full",
+    "TCP_NO_TIMESTAMP": "timestamps were agreed and this segment has none (RFC 7323 3.2)",
+    "TCP_REASSEMBLY_FULL": "out-of-order data beyond the true cost we keep",
+    "TCP_DATA_AFTER_CLOSE": "data for a connection whose application has gone",
+    "TCP_BAD_STATE": "nothing to do for this segment in this state",
+    "TCP_OUT_OF_MEMORY": "the connection limit is reached",
+    "NEIGHBOUR_QUEUE_FULL": "an older packet gave way to a newer one waiting for the same address",
+    "NEIGHBOUR_UNREACHABLE": "address resolution failed",
+    "NO_ROUTE": "no route to the destination",
+    "REPLY_QUEUE_FULL": "a stateless reply left out: the batch was full",
+    "HANDED_OVER": "another worker's: given to it",
+    "HAND_OVER_FULL": "another worker's, and its ring was full",
+}
+
+
+def counter_names() -> list[str]:
+    """Every counter's name by position; unused positions are empty."""
+    names = [""] * COUNTERS_LEN
+    for name, value in globals().items():
+        if name.isupper() and isinstance(value, int) and name != "COUNTERS_LEN":
+            names[value] = name.lower()
+    return names
