@@ -1,0 +1,35 @@
+"""IPv4 addresses as 128 bits: ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). Header module.
+
+Above the wire every address is two 64-bit integers, `high` and `low`. An IPv4 address has `high`
+zero and ::ffff in the upper half of `low`, so one table and one comparison serve both families.
+"""
+
+from __future__ import annotations
+
+import cython
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def v4_low(v4: cython.uint) -> cython.ulonglong:
+    """The low half of an IPv4 address's 128 bits; the high half is 0."""
+    mapped: cython.ulonglong = 0xFFFF
+    return (mapped << 32) | v4
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def low_v4(low: cython.ulonglong) -> cython.uint:
+    """The IPv4 address in the low half of a mapped address."""
+    mask: cython.uint = 0xFFFF_FFFF
+    return cython.cast(cython.uint, low & mask)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_v4(high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+    """Whether the 128 bits are an IPv4 address."""
+    return high == 0 and (low >> 32) == 0xFFFF
