@@ -65,6 +65,11 @@ if not cython.compiled:
     REPLY_QUEUE_FULL = 46
     HANDED_OVER = 47
     HAND_OVER_FULL = 48
+    # -- IPv6
+    IPV6_SHORT = 49
+    IPV6_BAD_VERSION = 50
+    IPV6_BAD_PAYLOAD_LEN = 51
+    IPV6_BAD_SOURCE = 52
     # -- events that are no drops
     FRAMES_IN = 64
     FRAMES_OUT = 65
@@ -147,6 +152,10 @@ PROSE: dict[str, str] = {
     "REPLY_QUEUE_FULL": "a stateless reply left out: the batch was full",
     "HANDED_OVER": "another worker's: given to it",
     "HAND_OVER_FULL": "another worker's, and its ring was full",
+    "IPV6_SHORT": "shorter than the fixed header",
+    "IPV6_BAD_VERSION": "version is not 6",
+    "IPV6_BAD_PAYLOAD_LEN": "payload length beyond the frame",
+    "IPV6_BAD_SOURCE": "source cannot be a host's address",
 }
 
 
