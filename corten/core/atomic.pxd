@@ -1,0 +1,34 @@
+# handwritten
+# Verbatim C: pure mode has no word for the memory order of a load or a store.
+
+from corten.core.arena cimport Arena, Memory, out_of_range
+
+cdef extern from *:
+    """
+    #ifndef CORTEN_CORE_ATOMIC
+    #define CORTEN_CORE_ATOMIC
+    static CYTHON_INLINE int corten_is_word(const unsigned char *at) {
+        return ((size_t)at & 7) == 0;
+    }
+    static CYTHON_INLINE unsigned long long corten_load_acquire(const unsigned char *at) {
+        return __atomic_load_n((const unsigned long long *)at, __ATOMIC_ACQUIRE);
+    }
+    static CYTHON_INLINE void corten_store_release(unsigned char *at, unsigned long long value) {
+        __atomic_store_n((unsigned long long *)at, value, __ATOMIC_RELEASE);
+    }
+    #endif
+    """
+    bint corten_is_word(const unsigned char *at) noexcept
+    unsigned long long corten_load_acquire(const unsigned char *at) noexcept
+    void corten_store_release(unsigned char *at, unsigned long long value) noexcept
+
+cdef inline unsigned long long load_acquire(Memory memory, Py_ssize_t at):
+    if at < 0 or at > memory.size - 8 or not corten_is_word(memory._base + at):
+        out_of_range(at, 8, memory.size)
+    return corten_load_acquire(memory._base + at)
+
+cdef inline int store_release(Arena memory, Py_ssize_t at, unsigned long long value) except -1:
+    if at < 0 or at > memory.size - 8 or not corten_is_word(memory._base + at):
+        out_of_range(at, 8, memory.size)
+    corten_store_release(memory._base + at, value)
+    return 0

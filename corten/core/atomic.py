@@ -1,0 +1,35 @@
+"""Loads and stores of 64-bit words that two processes share. Header module; its `.pxd` is handwritten.
+
+What one side wrote before `store_release(word)` is there for the other once `load_acquire` shows it
+that word (C11, 7.17.3). The word is in the machine's own byte order and aligned; a wrong or
+unaligned offset raises IndexError.
+
+Compiled, these are the compiler's atomic built-ins. Here is the plain twin: one aligned store of
+eight octets, which no CPU tears, in the order the CPU gives to plain stores (on x86 the same).
+(`struct.pack_into` would not do: it clears the octets before it writes them.)
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Arena, Memory, out_of_range
+
+
+@cython.cfunc
+@cython.inline
+def load_acquire(memory: Memory, at: cython.Py_ssize_t) -> cython.ulonglong:
+    """The word at `at`; what its writer did before is visible after."""
+    if at < 0 or at > memory.size - 8 or at & 7:
+        out_of_range(at, 8, memory.size)
+    word: int = memory._base[at : at + 8].cast("Q")[0]  # type: ignore[attr-defined]
+    return word
+
+
+@cython.cfunc
+@cython.inline
+def store_release(memory: Arena, at: cython.Py_ssize_t, value: cython.ulonglong) -> cython.int:
+    """Store a word; whatever was written before is visible to who sees it. Answers 0."""
+    if at < 0 or at > memory.size - 8 or at & 7:
+        out_of_range(at, 8, memory.size)
+    memory._base[at : at + 8].cast("Q")[0] = value  # type: ignore[attr-defined]
+    return 0
