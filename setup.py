@@ -1,0 +1,94 @@
+"""Build the compiled modules: .pxd files from the sources, C from both, machine code from that.
+
+`python setup.py build_ext --inplace` puts one tagged .so beside each source, so that several
+CPython versions share a tree. Only what changed, and what depends on it, is built again.
+
+Rules. One cythonize call, so that Cython sees which module depends on which .pxd. Everything made on
+the way lies in build/, named after the CPython version.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from tools import pxd  # noqa: E402  # a build backend does not put the project on sys.path
+from tools.source import Program, SourceError  # noqa: E402
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": True,  # a wrong offset raises; it never reads
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "auto_pickle": False,
+}
+# symbols of one extension module are nobody else's: no interposition, nothing exported
+CFLAGS = ["-O2", "-g0", "-fno-semantic-interposition", "-fvisibility=hidden", "-Wno-unused-function"]
+TAG = f"cython-py{sys.version_info.major}{sys.version_info.minor}"
+JOBS = os.cpu_count() or 1
+
+
+def remove_stale(program: Program) -> None:
+    """An extension module whose source is no longer compiled would hide the source."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    wanted = {m.path.with_suffix(suffix) for m in program.values() if m.is_compiled}
+    for path in (ROOT / "corten").rglob(f"*{suffix}"):
+        if path not in wanted:
+            path.unlink()
+
+
+def extensions() -> list[Extension]:
+    from Cython.Build import cythonize
+
+    program = pxd.write(ROOT)
+    remove_stale(program)
+    flags = CFLAGS + shlex.split(os.environ.get("CORTEN_CFLAGS", ""))
+    modules = [
+        Extension(m.name, [str(m.path.relative_to(ROOT))], extra_compile_args=flags)
+        for m in program.values()
+        if m.is_compiled
+    ]
+    os.chdir(ROOT)
+    made: list[Extension] = cythonize(
+        modules,
+        build_dir=f"build/{TAG}",
+        compiler_directives=DIRECTIVES,
+        nthreads=JOBS,
+        show_all_warnings=False,
+    )
+    return made
+
+
+class BuildExtensions(build_ext):
+    """Compiles in parallel, through ccache where it is installed."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or JOBS
+        if shutil.which("ccache") and "CC" not in os.environ:
+            os.environ["CC"] = f"ccache {sysconfig.get_config_var('CC')}"
+
+
+def main() -> None:
+    options: dict[str, Any] = {"cmdclass": {"build_ext": BuildExtensions, "build_py": build_py}}
+    try:
+        options["ext_modules"] = extensions()
+    except SourceError as error:
+        sys.exit(str(error))
+    setup(**options)
+
+
+main()

@@ -1,0 +1,1 @@
+"""The project's own tools: what builds, checks and measures Corten. Nothing here is shipped."""
