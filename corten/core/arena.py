@@ -70,7 +70,6 @@ class Arena(Memory):
 
 @cython.final
 @cython.cclass
-@cython.freelist(256)
 class Buffer(Memory):
     """Immutable octets that an application sends: kept, not copied, until acknowledged.
 
