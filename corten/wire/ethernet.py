@@ -21,7 +21,7 @@ if not cython.compiled:
     ETHERTYPE_IPV6 = 0x86DD
     ETHERTYPE_MIN = 0x0600  # below: the length of an IEEE 802.3 frame (RFC 1122, 2.3.3)
 
-BROADCAST_MAC = 0xFFFF_FFFF_FFFF  # a Python object; compiled code calls mac_field.broadcast_mac()
+BROADCAST_MAC = 0xFFFF_FFFF_FFFF  # for Python; compiled code cimports it from mac_field
 
 
 @cython.final

@@ -6,6 +6,8 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Memory
 from cython.cimports.corten.core.field import get16, get32, put16, put32
 
+BROADCAST_MAC: cython.ulonglong = 0xFFFF_FFFF_FFFF
+
 
 @cython.cfunc
 @cython.inline
@@ -16,10 +18,10 @@ def get48(memory: Memory, at: cython.Py_ssize_t) -> cython.ulonglong:
 
 @cython.cfunc
 @cython.inline
-def put48(arena: Arena, at: cython.Py_ssize_t, mac: cython.ulonglong) -> cython.void:
+def put48(arena: Arena, at: cython.Py_ssize_t, mac: cython.ulonglong) -> cython.int:
     mask: cython.uint = 0xFFFF_FFFF
     put16(arena, at, cython.cast(cython.uint, (mac >> 32) & 0xFFFF))
-    put32(arena, at + 2, cython.cast(cython.uint, mac & mask))
+    return put32(arena, at + 2, cython.cast(cython.uint, mac & mask))
 
 
 @cython.cfunc
@@ -28,12 +30,3 @@ def put48(arena: Arena, at: cython.Py_ssize_t, mac: cython.ulonglong) -> cython.
 def is_group_mac(mac: cython.ulonglong) -> cython.bint:
     """Whether a MAC address is multicast or broadcast: the Group bit (RFC 7042, 2.1)."""
     return (mac >> 40) & 1 != 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def broadcast_mac() -> cython.ulonglong:
-    """ff:ff:ff:ff:ff:ff as a C integer: the literal itself would be a Python object."""
-    ones: cython.ulonglong = 0xFFFF
-    return (ones << 32) | (ones << 16) | ones

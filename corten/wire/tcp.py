@@ -47,10 +47,10 @@ class Segment(TcpOptions):
     """One received segment, and where it lies. Options: see `TcpOptions`."""
 
     memory: Memory
-    remote_high: cython.ulonglong
-    remote_low: cython.ulonglong
-    local_high: cython.ulonglong
-    local_low: cython.ulonglong
+    remote_high: cython.ulonglong  # writable
+    remote_low: cython.ulonglong  # writable
+    local_high: cython.ulonglong  # writable
+    local_low: cython.ulonglong  # writable
     remote_port: cython.uint
     local_port: cython.uint
     seq: cython.uint
@@ -60,8 +60,8 @@ class Segment(TcpOptions):
     header_len: cython.Py_ssize_t
     payload_at: cython.Py_ssize_t
     payload_len: cython.Py_ssize_t
-    gso_size: cython.Py_ssize_t  # payload of each segment that was merged into this one, else 0
-    checksum_good: cython.bint  # need not be verified
+    gso_size: cython.Py_ssize_t  # writable; payload of each segment merged here, else 0
+    checksum_good: cython.bint  # writable; need not be verified
 
     def __init__(self) -> None:
         TcpOptions.__init__(self)
