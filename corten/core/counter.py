@@ -33,6 +33,7 @@ class Counters:
 
     @cython.cfunc
     @cython.inline
+    @cython.exceptval(-1, check=True)
     def add(self, index: cython.Py_ssize_t, n: cython.ulonglong = 1) -> cython.ulonglong:
         """Count n more; the new value. IndexError when there is no such counter."""
         value: cython.ulonglong = self.values[index] + n

@@ -39,6 +39,7 @@ class Ranges:
         self._ends = memoryview(array("I", bytes(4 * room)))
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _after(self, seq: cython.uint) -> cython.Py_ssize_t:
         """The first range that ends after seq; `count` when none does."""
         low: cython.Py_ssize_t = 0
@@ -68,6 +69,7 @@ class Ranges:
         return seq_sub(high, low) > limit or seq_sub(start, low) > limit
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def add(self, start: cython.uint, end: cython.uint) -> cython.uint:
         """Cover start..end (end excluded); how many octets were not covered before. 0 too for an
         empty range, and when it is refused (`refused` counts that)."""
@@ -100,6 +102,7 @@ class Ranges:
         return gained
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _touching(self, start: cython.uint) -> cython.Py_ssize_t:
         """The first range that ends at `start` or after it."""
         i: cython.Py_ssize_t = self._after(start)
@@ -180,6 +183,7 @@ class Ranges:
         return self._ends[i]
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def covers(self, seq: cython.uint) -> cython.bint:
         """Whether octet seq is covered."""
         i: cython.Py_ssize_t = self._after(seq)

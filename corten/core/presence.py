@@ -41,6 +41,7 @@ class Presence:
         self._view = view
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def opened(self, hash: cython.ulonglong) -> cython.int:
         """The worker owns one more flow of this hash. Answers its bucket's count."""
         at: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, hash & self._mask)
@@ -51,6 +52,7 @@ class Presence:
         return count
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def closed(self, hash: cython.ulonglong) -> cython.int:
         """One flow of this hash is gone. Answers its bucket's count."""
         at: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, hash & self._mask)
@@ -61,6 +63,7 @@ class Presence:
         return count
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def may_own(self, hash: cython.ulonglong) -> cython.bint:
         """False: the worker has no flow of this hash. True: it may have one."""
         return self._counts[cython.cast(cython.Py_ssize_t, hash & self._mask)] != 0

@@ -52,6 +52,7 @@ class ByteRing:
         self.tag = 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _used(self, read: cython.ulonglong, write: cython.ulonglong) -> cython.Py_ssize_t:
         """Octets between the two indices. RuntimeError when they cannot be indices."""
         mask: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
@@ -62,12 +63,14 @@ class ByteRing:
         return cython.cast(cython.Py_ssize_t, used)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _place(self, index: cython.ulonglong) -> cython.Py_ssize_t:
         """Where in the memory an index points."""
         room: cython.ulonglong = self.room
         return RING_DATA_AT + cython.cast(cython.Py_ssize_t, index % room)
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def put(
         self,
         kind: cython.uint,
@@ -101,6 +104,7 @@ class ByteRing:
         return True
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def get(
         self, target: Arena, at: cython.Py_ssize_t, room: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
@@ -131,6 +135,7 @@ class ByteRing:
         return length
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def is_empty(self) -> cython.bint:
         """Whether there is nothing to get."""
         arena: Arena = self._arena

@@ -26,6 +26,7 @@ class Siphash:
     _v1: cython.ulonglong
     _v2: cython.ulonglong
     _v3: cython.ulonglong
+    _last: cython.ulonglong  # the last block of five words: nothing left over, 40 octets in all
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 16:
@@ -33,6 +34,7 @@ class Siphash:
         self._k0 = int.from_bytes(key[:8], "little")
         self._k1 = int.from_bytes(key[8:], "little")
         self._v0 = self._v1 = self._v2 = self._v3 = 0
+        self._last = 40 << 56
 
     @cython.cfunc
     @cython.inline
@@ -49,60 +51,53 @@ class Siphash:
         self._v3 = self._k1 ^ word
 
     @cython.cfunc
-    @cython.inline
     @cython.exceptval(check=False)
-    def _round(self) -> cython.void:
-        """SipRound. The mask does nothing in C; plain Python needs it."""
+    def _run(
+        self,
+        a: cython.ulonglong,
+        b: cython.ulonglong,
+        c: cython.ulonglong,
+        d: cython.ulonglong,
+        e: cython.ulonglong,
+        f: cython.ulonglong,
+        words: cython.int,
+        rounds: cython.int,
+        finish: cython.int,
+    ) -> cython.ulonglong:
+        """Take in the first `words` of a to f with `rounds` SipRounds each, then, unless it is 0,
+        do `finish` rounds more; the result. (The masks do nothing in C; plain Python needs them.)
+        """
         mask: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
         v0: cython.ulonglong = self._v0
         v1: cython.ulonglong = self._v1
         v2: cython.ulonglong = self._v2
         v3: cython.ulonglong = self._v3
-        v0 = (v0 + v1) & mask
-        v1 = ((v1 << 13) & mask | v1 >> 51) ^ v0
-        v0 = (v0 << 32) & mask | v0 >> 32
-        v2 = (v2 + v3) & mask
-        v3 = ((v3 << 16) & mask | v3 >> 48) ^ v2
-        v0 = (v0 + v3) & mask
-        v3 = ((v3 << 21) & mask | v3 >> 43) ^ v0
-        v2 = (v2 + v1) & mask
-        v1 = ((v1 << 17) & mask | v1 >> 47) ^ v2
-        v2 = (v2 << 32) & mask | v2 >> 32
+        step: cython.int
+        for step in range(words + 1):
+            if step == words:
+                a = 0
+                rounds = finish
+                if finish != 0:
+                    v2 ^= 0xFF
+            v3 ^= a
+            for _ in range(rounds):
+                v0 = (v0 + v1) & mask
+                v1 = ((v1 << 13) & mask | v1 >> 51) ^ v0
+                v0 = (v0 << 32) & mask | v0 >> 32
+                v2 = (v2 + v3) & mask
+                v3 = ((v3 << 16) & mask | v3 >> 48) ^ v2
+                v0 = (v0 + v3) & mask
+                v3 = ((v3 << 21) & mask | v3 >> 43) ^ v0
+                v2 = (v2 + v1) & mask
+                v1 = ((v1 << 17) & mask | v1 >> 47) ^ v2
+                v2 = (v2 << 32) & mask | v2 >> 32
+            v0 ^= a
+            a, b, c, d, e = b, c, d, e, f
         self._v0 = v0
         self._v1 = v1
         self._v2 = v2
         self._v3 = v3
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _word1(self, word: cython.ulonglong) -> cython.void:
-        """Take a word in, one round."""
-        self._v3 ^= word
-        self._round()
-        self._v0 ^= word
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _word2(self, word: cython.ulonglong) -> cython.void:
-        """Take a word in, two rounds."""
-        self._v3 ^= word
-        self._round()
-        self._round()
-        self._v0 ^= word
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _finish4(self) -> cython.ulonglong:
-        """The result after four rounds."""
-        self._v2 ^= 0xFF
-        self._round()
-        self._round()
-        self._round()
-        self._round()
-        return self._v0 ^ self._v1 ^ self._v2 ^ self._v3
+        return v0 ^ v1 ^ v2 ^ v3
 
     @cython.ccall
     @cython.exceptval(check=False)
@@ -115,19 +110,8 @@ class Siphash:
         e: cython.ulonglong,
     ) -> cython.ulonglong:
         """SipHash-1-3 of five words."""
-        last: cython.ulonglong = 40
         self._start()
-        self._word1(a)
-        self._word1(b)
-        self._word1(c)
-        self._word1(d)
-        self._word1(e)
-        self._word1(last << 56)  # the last block: no octets left over, 40 in all
-        self._v2 ^= 0xFF
-        self._round()
-        self._round()
-        self._round()
-        return self._v0 ^ self._v1 ^ self._v2 ^ self._v3
+        return self._run(a, b, c, d, e, self._last, 6, 1, 3)
 
     @cython.ccall
     @cython.exceptval(check=False)
@@ -140,22 +124,14 @@ class Siphash:
         e: cython.ulonglong,
     ) -> cython.ulonglong:
         """SipHash-2-4 of five words."""
-        last: cython.ulonglong = 40
         self._start()
-        self._word2(a)
-        self._word2(b)
-        self._word2(c)
-        self._word2(d)
-        self._word2(e)
-        self._word2(last << 56)
-        return self._finish4()
+        return self._run(a, b, c, d, e, self._last, 6, 2, 4)
 
     def octets(self, data: bytes) -> int:
         """SipHash-2-4 of any octets. Not for the fast path."""
         self._start()
         whole = len(data) & ~7
         for at in range(0, whole, 8):
-            self._word2(int.from_bytes(data[at : at + 8], "little"))
+            self._run(int.from_bytes(data[at : at + 8], "little"), 0, 0, 0, 0, 0, 1, 2, 0)
         tail = data[whole:].ljust(7, b"\0") + bytes([len(data) & 0xFF])
-        self._word2(int.from_bytes(tail, "little"))
-        return self._finish4()
+        return self._run(int.from_bytes(tail, "little"), 0, 0, 0, 0, 0, 1, 2, 4)

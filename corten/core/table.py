@@ -5,8 +5,8 @@ Strategy. Open addressing with linear probing over two arrays, of 64-bit hashes 
 value filed under exactly this hash.
 
 Growth never pauses. The new arrays are made beside the old ones, from memory that the kernel
-clears page by page on first touch, and each `insert` and `remove` moves `STEP` slots over. Until
-then a look-up tries the new arrays, then the old. In the new ones a removal closes the gap by
+clears page by page on first touch, and each `insert` and `remove` moves `STEP` slots over; what
+the old ones held is given back piece by piece too. Until they are empty a look-up tries the new arrays, then the old. In the new ones a removal closes the gap by
 shifting back (no tombstones to wade through, ever); in the old ones, which only empty, a slot that
 has been moved or removed is marked `MOVED`.
 
@@ -25,15 +25,15 @@ if not cython.compiled:
     MOVED = -1
     STEP = 8  # slots moved a change; 2 would do before the next growth could begin
     SMALLEST = 16  # slots
-    PAGE_CLEARED = 65536  # octets from which memory comes from the kernel, cleared on first touch
+    PAGE_CLEARED = 65536  # octets: from here on memory is the kernel's, cleared on first touch
 
 
 @cython.cfunc
 def _zeros(length: cython.Py_ssize_t) -> object:
     """`length` writable octets of zeros, without touching them where that would take long."""
     if length < PAGE_CLEARED:
-        return memoryview(bytearray(length))
-    return memoryview(mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        return bytearray(length)
+    return mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 @cython.final
@@ -52,6 +52,9 @@ class FlowTable:
     _cursor: cython.Py_ssize_t  # old slots below it are empty or MOVED
     _old_hashes: cython.ulonglong[::1]
     _old_values: cython.int[::1]
+    _blocks: list  # the memory of the new arrays
+    _old_blocks: list
+    _retired: list  # memory of arrays that are no longer used, given back piece by piece
 
     def __init__(self, capacity: cython.Py_ssize_t = 0) -> None:
         size: cython.Py_ssize_t = SMALLEST
@@ -59,6 +62,9 @@ class FlowTable:
             size *= 2
         self._smallest = size
         self._count = 0
+        self._blocks = []
+        self._old_blocks = []
+        self._retired = []
         self._drop_old()
         self._make(size)
 
@@ -73,14 +79,18 @@ class FlowTable:
     @cython.cfunc
     def _make(self, size: cython.Py_ssize_t) -> cython.void:
         """New, empty arrays of `size` slots."""
-        self._hashes = _zeros(8 * size).cast("Q")  # type: ignore[attr-defined]
-        self._values = _zeros(4 * size).cast("i")  # type: ignore[attr-defined]
+        hashes, values = _zeros(8 * size), _zeros(4 * size)
+        self._hashes = memoryview(hashes).cast("Q")  # type: ignore[arg-type]
+        self._values = memoryview(values).cast("i")  # type: ignore[arg-type]
+        self._blocks = [hashes, values]
         self._size = size
         self._mask = size - 1
 
     @cython.cfunc
     def _drop_old(self) -> cython.void:
         """Let go of the old arrays."""
+        self._retired += [block for block in self._old_blocks if isinstance(block, mmap.mmap)]
+        self._old_blocks = []
         self._old_hashes = memoryview(bytearray(8)).cast("Q")
         self._old_values = memoryview(bytearray(4)).cast("i")
         self._old_size = 0
@@ -90,12 +100,14 @@ class FlowTable:
     # -- looking up -------------------------------------------------------------------------
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def first(self, hash: cython.ulonglong) -> cython.longlong:
         """The position of a value filed under `hash`, or -1."""
         mask: cython.ulonglong = self._mask
         return self._seek(hash, cython.cast(cython.Py_ssize_t, hash & mask))
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def next(self, hash: cython.ulonglong, position: cython.longlong) -> cython.longlong:
         """The position of another value under the same hash, after `position`, or -1."""
         if position < self._size:
@@ -103,6 +115,7 @@ class FlowTable:
         return self._seek_old(hash, (position - self._size + 1) & self._old_mask)
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def value_at(self, position: cython.longlong) -> cython.int:
         """The value at a position that `first` or `next` has just given; IndexError for others."""
         stored: cython.int
@@ -115,6 +128,7 @@ class FlowTable:
         return stored - 1
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _seek(self, hash: cython.ulonglong, at: cython.Py_ssize_t) -> cython.longlong:
         """Probe the new arrays from slot `at`, then the old ones."""
         while self._values[at] != EMPTY:
@@ -127,6 +141,7 @@ class FlowTable:
         return self._seek_old(hash, cython.cast(cython.Py_ssize_t, hash & mask))
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _seek_old(self, hash: cython.ulonglong, at: cython.Py_ssize_t) -> cython.longlong:
         """Probe the old arrays from slot `at`."""
         while self._old_values[at] != EMPTY:
@@ -197,6 +212,7 @@ class FlowTable:
     def _resize(self, size: cython.Py_ssize_t) -> cython.void:
         """Begin to move to arrays of another size."""
         assert self._old_size == 0, "the last move ended long before the next is due"
+        self._old_blocks = self._blocks
         self._old_hashes = self._hashes
         self._old_values = self._values
         self._old_size = self._size
@@ -209,6 +225,8 @@ class FlowTable:
     def _migrate(self) -> cython.void:
         """Move the next `STEP` slots of the old arrays, if there are any."""
         if self._old_size == 0:
+            if self._retired:
+                self._give_back()
             return
         i: cython.Py_ssize_t = self._cursor
         last: cython.Py_ssize_t = min(i + STEP, self._old_size)
@@ -220,3 +238,12 @@ class FlowTable:
         self._cursor = last
         if last == self._old_size:
             self._drop_old()
+
+    @cython.cfunc
+    def _give_back(self) -> cython.void:
+        """Return a piece of retired memory: all at once takes a millisecond at a million entries."""
+        block = self._retired[-1]
+        if len(block) > PAGE_CLEARED:
+            block.resize(len(block) - PAGE_CLEARED)
+        else:
+            self._retired.pop()

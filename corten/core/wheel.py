@@ -177,6 +177,7 @@ class Wheel:
         return self._deadlines[timer]
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _place(self, timer: cython.int) -> cython.int:
         """The slot of a timer, or UNARMED."""
         if timer < 0 or timer >= len(self._owners):
@@ -256,6 +257,7 @@ class Wheel:
             self._stale ^= bit
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _first(self) -> cython.int:
         """The slot that comes first of those that have timers, or -1."""
         level: cython.int
@@ -267,6 +269,7 @@ class Wheel:
     # -- time -------------------------------------------------------------------------------
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def next_deadline(self) -> cython.longlong:
         """Never later than the earliest deadline, and later than the last `advance` unless that
         has passed; exact when it lies within level 0; NEVER when nothing is armed."""
@@ -292,6 +295,7 @@ class Wheel:
             self._stale ^= one << place
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def advance(self, now: cython.longlong, due: list) -> cython.Py_ssize_t:
         """Time is `now`: append the owners of all timers due by then to `due`, by deadline, ties
         as they were armed; how many. They are unarmed. Time does not go back: an earlier `now`
@@ -317,6 +321,7 @@ class Wheel:
         return before - self.armed
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _start(self, place: cython.int) -> cython.longlong:
         """The tick at which an occupied slot begins."""
         shift: cython.int = LEVEL_BITS * (place >> LEVEL_BITS)
