@@ -215,12 +215,10 @@ class Types:
             source = self.program.get(item.module)
             if source is None or f"{item.module}.{item.name}" in self.program:
                 self._check_module(item, source)
-            elif source.kind != "handwritten" and (
-                item.name in source.classes or item.name in source.others
-            ):
+            elif item.name in source.classes or item.name in source.others:
                 text = f"{item.name} is a Python name: write `from {item.module} import {item.name}`"
                 raise self.module.error(item.line, text)
-            elif not self._exports(source, item.name):
+            elif not _exports(source, item.name):
                 raise self.module.error(item.line, f"{item.module} has no C name {item.name}")
         for item in self.module.imports:
             source = self.program.get(item.module)
@@ -235,12 +233,6 @@ class Types:
             raise self.module.error(item.line, f"no module {item.module}")
         if source is not None and source.kind == "plain" and source.path.name != "__init__.py":
             raise self.module.error(item.line, f"{item.module} is plain Python: import it")
-
-    def _exports(self, source: Module, name: str) -> bool:
-        if source.kind == "handwritten":
-            return True
-        tables = (source.cclasses, source.cfuncs, source.constants, source.aliases)
-        return any(name in table for table in tables)
 
     def cimport_lines(self) -> list[str]:
         lines = []
@@ -259,6 +251,11 @@ def _members(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return [*_members(node.left), *_members(node.right)]
     return [node]
+
+
+def _exports(source: Module, name: str) -> bool:
+    tables = (source.cclasses, source.cfuncs, source.constants, source.aliases)
+    return any(name in table for table in tables)
 
 
 def _is_number(node: ast.expr) -> bool:

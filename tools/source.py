@@ -209,7 +209,7 @@ def _read_names(module: Module, known: dict[str, Constant]) -> None:
                 module.aliases[name] = value
                 continue
             number = evaluate(value, seen)
-            if number is not None and (module.kind == "header" or id(node) in in_block):
+            if number is not None and (not module.is_compiled or id(node) in in_block):
                 constant = Constant(name, number, _scalar(annotation), node.lineno)
                 seen[name] = module.constants[name] = constant
             elif id(node) in in_block and module.is_compiled:
