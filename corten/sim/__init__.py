@@ -1,6 +1,6 @@
 """A network in one process under virtual time, for testing network programs; see `network.py`."""
 
-from corten.sim.checker import CheckFailure, Checker
+from corten.sim.checker import Checker, CheckFailure
 from corten.sim.fault import Fault, Weather, delay, drop, duplicate, flip, swap
 from corten.sim.host import Host
 from corten.sim.link import Link

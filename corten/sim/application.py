@@ -20,7 +20,7 @@ from typing import Any
 from corten.endpoint.handler import Handler
 
 
-class ApplicationFailure(AssertionError):
+class ApplicationFailure(AssertionError):  # noqa: N818  # as AssertionError's other kin here
     """An application saw what must never happen."""
 
 
@@ -81,12 +81,7 @@ class Talk:
     def complete(self) -> bool:
         """All octets both ways, and both ends told of an orderly close."""
         a, b = self.a, self.b
-        return (
-            a.finished
-            and b.finished
-            and a.received == b.plan.send
-            and b.received == a.plan.send
-        )
+        return a.finished and b.finished and a.received == b.plan.send and b.received == a.plan.send
 
     def over(self) -> bool:
         """Nothing more will happen at either end (an end that never opened is over)."""
@@ -126,9 +121,8 @@ class Peer(Handler):
         other = side.other
         expected = stream(side.peer_tag, other.plan.send if other else stop)
         if data != expected[side.received : stop]:
-            wrong = next(
-                (i for i, o in enumerate(data) if expected[side.received + i :][:1] != bytes([o])), 0
-            )
+            known = expected[side.received : stop]
+            wrong = next((i for i, o in enumerate(known) if data[i] != o), len(known))
             self._expect(False, f"octet {side.received + wrong} is not the one that was sent")
         if other is not None:
             self._expect(stop <= other.sent, f"{stop} octets delivered, {other.sent} sent")

@@ -19,7 +19,7 @@ from corten.sim.end import Breath, End
 from corten.sim.packet import ACK, FIN, RST, SYN, Malformed, Segment, decode
 
 
-class CheckFailure(AssertionError):
+class CheckFailure(AssertionError):  # noqa: N818  # it is what it says
     """A host said what no correct TCP says."""
 
 
@@ -34,6 +34,7 @@ class Checker:
         self.ends: dict[tuple[str, tuple[str, int, str, int]], End] = {}
         self.awake: dict[str, list[End]] = {}
         self.segments = 0
+        self.is_on = True
         self._excused: set[str] = set()
         self._resetters: set[str] = set()
 
@@ -46,13 +47,13 @@ class Checker:
         except Malformed as error:
             self._fail(now, host, "malformed", f"sent a malformed packet: {error}")
             return
-        if segment is None:
+        if segment is None or not self.is_on:
             return
         self.segments += 1
         end = self._end_for(host, segment)
-        fail = self._failer(now, end, segment)
         if segment.flags & RST:
-            fail("reset", rules.reset)
+            fail = self._failer(now, end, "reset", segment)
+            rules.reset(end, segment, now, self.limits, fail)
             end.dead = end.dead or not end.closed
             return
         if end.iss is None:
@@ -63,7 +64,8 @@ class Checker:
         if segment.flags & SYN:
             self._note_syn(now, end, segment)
         for rule in rules.RULES:
-            fail(rule.__name__, rule)
+            fail = self._failer(now, end, rule.__name__, segment)
+            rule(end, segment, now, self.limits, fail)
         self._note(end, segment)
 
     def reached(self, now: int, host: str, frame: bytes, certain: bool = True) -> None:
@@ -84,17 +86,15 @@ class Checker:
     def breath_ended(self, now: int, host: str) -> None:
         """`host` has said what it had to say about what reached it."""
         for end in self.awake.pop(host, ()):
-            self._judge(now, end, "owed", lambda fail, e=end: rules.owed(e, now, self.limits, fail))
-            self._judge(
-                now, end, "owed_at_once", lambda fail, e=end: rules.owed_at_once(e, self.limits, fail)
-            )
+            rules.owed(end, now, self.limits, self._failer(now, end, "owed"))
+            rules.owed_at_once(end, self.limits, self._failer(now, end, "owed_at_once"))
             if end.breath.heard or end.breath.acks_said:
                 end.breath = Breath()
 
     def time_passed(self, now: int) -> None:
         """Nothing else happens before `now`: is anything owed?"""
         for end in self.ends.values():
-            self._judge(now, end, "owed", lambda fail, e=end: rules.owed(e, now, self.limits, fail))
+            rules.owed(end, now, self.limits, self._failer(now, end, "owed"))
 
     def allow_reset(self, host: str) -> None:
         """From now on `host` may reset connections on its own: its application aborts, or it
@@ -120,9 +120,8 @@ class Checker:
         end = self.ends.get(key)
         if end is None:
             end = self._new_end(host, segment.flow)
-        elif segment.flags & SYN and end.iss is not None and end.iss != segment.seq:
-            if end.dead or end.closed or end.irs is None:
-                end = self.ends[key] = self._next_life(end)
+        elif segment.flags & SYN and end.iss is not None and end.iss != segment.seq and end.over:
+            end = self.ends[key] = self._next_life(end)
         self.awake.setdefault(host, []).append(end)
         return end
 
@@ -181,21 +180,11 @@ class Checker:
     # -- failing ----------------------------------------------------------------------------
 
     def _failer(
-        self, now: int, end: End, segment: Segment
-    ) -> Callable[[str, Callable[..., None]], None]:
-        def apply(name: str, rule: Callable[..., None]) -> None:
-            def fail(text: str) -> None:
-                self._fail(now, end.host, name, f"{text}\n  {segment}")
-
-            rule(end, segment, now, self.limits, fail)
-
-        return apply
-
-    def _judge(
-        self, now: int, end: End, name: str, rule: Callable[[Callable[[str], None]], None]
-    ) -> None:
-        rule(lambda text: self._fail(now, end.host, name, f"{text} ({end.flow})"))
+        self, now: int, end: End, name: str, segment: Segment | None = None
+    ) -> Callable[[str], None]:
+        about = f"\n  {segment}" if segment else f" {end.flow}"
+        return lambda text: self._fail(now, end.host, name, text + about)
 
     def _fail(self, now: int, host: str, name: str, text: str) -> None:
-        if name not in self._excused:
+        if self.is_on and name not in self._excused:
             raise CheckFailure(f"[{name}] at {now / 1e6:.6f} ms {host}: {text}\n{self.tail()}")

@@ -182,6 +182,11 @@ class End:
             and self.ack_sent > self.peer_fin_at
         )
 
+    @property
+    def over(self) -> bool:
+        """Another connection may follow with the same addresses and ports."""
+        return self.dead or self.closed or self.irs is None
+
     def own_offset(self, seq: int) -> int:
         assert self.iss is not None
         return near(seq, self.iss, max(self.snd_max, self.acked))

@@ -1,4 +1,4 @@
-"""A table of goodput over loss, delay and buffer, in virtual time: the same numbers on every machine.
+"""A table of goodput over loss, delay and buffer, in virtual time: the same on every machine.
 
 One bulk transfer a cell, over a link of 100 Mbit/s. A change of the numbers is a change of what the
 stack does on the wire, seen at a glance.

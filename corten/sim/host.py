@@ -75,9 +75,7 @@ class Host:
         return self.stack.listen(port, factory, **options)
 
     def connect(self, address: str, port: int, factory: Any, **options: Any) -> Any:
-        connection = self.stack.connect(
-            address, port, factory, now=self.network.now, **options
-        )
+        connection = self.stack.connect(address, port, factory, now=self.network.now, **options)
         self.wake(self.network.now)
         return connection
 

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from corten.core.chance import Chance
-from corten.sim.checker import CheckFailure, Checker
+from corten.sim.checker import Checker, CheckFailure
 from corten.sim.fault import Fault, Weather
-from corten.sim.host import Host
+from corten.sim.host import NEVER, Host
 from corten.sim.link import Link
 from corten.sim.rules import Limits
 from corten.sim.trace import PacketTrace
@@ -35,7 +35,7 @@ MILLISECOND = 1_000_000
 EVENTS_MAX = 2_000_000
 
 
-class SimulationFailure(AssertionError):
+class SimulationFailure(AssertionError):  # noqa: N818  # it is what it says
     """What was expected of a run did not happen. The text has the seed and the last packets."""
 
 
@@ -122,6 +122,10 @@ class Network:
         """An application did something from outside: let the hosts notice."""
         for host in self.hosts.values():
             host.wake(self.now)
+
+    def next_event(self) -> int:
+        """When something will happen; far away when nothing will."""
+        return self._queue[0][0] if self._queue else NEVER
 
     def step(self) -> bool:
         """The next event; False when there is none."""

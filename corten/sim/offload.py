@@ -9,7 +9,18 @@ from __future__ import annotations
 import struct
 
 from corten.core.frame import TransmitBatch
-from corten.sim.packet import ACK, CWR, ETHERNET_LEN, FIN, IPV4, PSH, TCP, Malformed, checksum, decode
+from corten.sim.packet import (
+    ACK,
+    CWR,
+    ETHERNET_LEN,
+    FIN,
+    IPV4,
+    PSH,
+    TCP,
+    Malformed,
+    checksum,
+    decode,
+)
 
 MERGED_MAX = 60_000
 

@@ -125,7 +125,7 @@ def fin_place(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) 
             fail(f"the FIN moved from {end.fin_at} to {stop - 1}")
         if end.fin_at is None and stop - 1 < end.snd_max:
             fail(f"a FIN at {stop - 1} though data up to {end.snd_max} was sent")
-    elif end.fin_at is not None and stop > end.fin_at:
+    elif end.fin_at is not None and segment.payload and stop > end.fin_at:
         fail(f"octets up to {stop} after a FIN at {end.fin_at}")
     if segment.payload and end.irs is None:
         fail("data before the handshake")
@@ -182,7 +182,7 @@ def _timeout(end: End, now: int, limits: Limits, fail: Fail) -> None:
 
 def same_octets(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:
     """What is sent again is what was sent; what is new follows what was sent."""
-    if segment.flags & SYN or not segment.span:
+    if segment.flags & SYN:
         return
     start = end.own_offset(segment.seq)
     if start > end.snd_max:
@@ -238,8 +238,7 @@ def sack_blocks(end: End, segment: Segment, now: int, limits: Limits, fail: Fail
         if not end.heard.covers(left, right):
             fail(f"SACK block {left}:{right} holds octets that were not received (RFC 2018 4)")
         duplicate = i == 0 and (
-            right <= ack
-            or (len(ranges) > 1 and ranges[1][0] <= left and right <= ranges[1][1])
+            right <= ack or (len(ranges) > 1 and ranges[1][0] <= left and right <= ranges[1][1])
         )
         if not duplicate and left <= ack:
             fail(f"SACK block {left}:{right} is not beyond the ACK {ack} (RFC 2018 3)")

@@ -49,9 +49,7 @@ def build(setting: Setting, seed: int, title: str, start_ns: int = 0) -> tuple[N
     """Two hosts on a link, as the setting says."""
     from corten.tcp.config import Config
 
-    floor = min(
-        Config(**config).rto_min_ns for config in (setting.a_config, setting.b_config)
-    )
+    floor = min(Config(**config).rto_min_ns for config in (setting.a_config, setting.b_config))
     limits = Limits(rto_floor_ns=floor, mtu=setting.mtu)
     network = Network(seed, limits, title, start_ns)
     wire = network.link(**setting.link)
