@@ -31,6 +31,7 @@ from corten.sim.network import Network
 from corten.sim.packet import (
     ACK,
     PSH,
+    RST,
     SYN,
     Options,
     Segment,
@@ -64,6 +65,7 @@ class Flow:
         self.stamping = False
         self.stamp_base = 1000
         self.stamp_heard = 0
+        self.window = 0  # the last one announced, as it stood in the segment
 
 
 class Peer:
@@ -256,6 +258,8 @@ class Trace:
             stop = (segment.seq + segment.span - flow.iss) & 0xFFFFFFFF
             if stop < 1 << 31:
                 flow.heard = max(flow.heard, stop)
+        if not segment.flags & RST:
+            flow.window = segment.window
         if segment.options.timestamps:
             flow.stamp_heard = segment.options.timestamps[0]
 

@@ -1,0 +1,70 @@
+"""Enumerated faults over one short session: whatever single thing goes wrong, everything arrives.
+
+Connect, 10 kB each way, close. Each packet is dropped, each pair of packets, each is duplicated and
+swapped with the next, and each bit of each header is turned.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import pytest
+
+from corten.sim import Fault, drop, duplicate, flip, swap
+from corten.sim.scenario import session
+from tests.trace.pace import COMPILED
+
+pytestmark = [pytest.mark.sim, pytest.mark.timeout(900)]
+
+PARTS = 8
+SHORT = 1500  # octets each way where there is much to enumerate
+HEADERS_LEN = 14 + 20 + 32  # Ethernet, IPv4, TCP with timestamps
+
+
+@lru_cache
+def packets(octets: int = 10_000) -> int:
+    """How many packets the session takes when nothing goes wrong."""
+    return session(1, octets=octets).links[0].packets
+
+
+def run_all(part: int, all_faults: Iterable[list[Fault]], octets: int, stride: int) -> None:
+    mine: Iterator[list[Fault]] = itertools.islice(
+        iter(all_faults), part * stride, None, PARTS * stride
+    )
+    for faults in mine:
+        session(1, faults, octets)
+
+
+def test_nothing_goes_wrong() -> None:
+    network = session(1)
+    assert network.links[0].lost == 0
+    assert 15 < packets() < 80
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_drop_each_packet(part: int) -> None:
+    run_all(part, map(drop, range(packets())), 10_000, 1)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_drop_each_pair(part: int) -> None:
+    pairs = itertools.combinations(range(packets()), 2)
+    run_all(part, (drop(*pair) for pair in pairs), 10_000, 1 if COMPILED else 9)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_duplicate_each_packet(part: int) -> None:
+    run_all(part, map(duplicate, range(packets())), 10_000, 1)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_swap_each_packet_with_the_next(part: int) -> None:
+    run_all(part, map(swap, range(packets())), 10_000, 1)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_flip_each_bit_of_each_header(part: int) -> None:
+    places = itertools.product(range(packets(SHORT)), range(HEADERS_LEN * 8))
+    run_all(part, (flip(*place) for place in places), SHORT, 1 if COMPILED else 37)
