@@ -38,9 +38,17 @@ DIRECTIVES = {
     "auto_pickle": False,
 }
 # symbols of one extension module are nobody else's: no interposition, nothing exported
-CFLAGS = ["-O2", "-g0", "-fno-semantic-interposition", "-fvisibility=hidden", "-Wno-unused-function"]
+CFLAGS = [
+    "-O2",
+    "-g0",
+    "-fno-semantic-interposition",
+    "-fvisibility=hidden",
+    "-Wno-unused-function",
+]
 TAG = f"cython-py{sys.version_info.major}{sys.version_info.minor}"
-SHARED = "corten._cyutility"  # Cython's own code, once instead of in each module: a third of the time
+SHARED = (
+    "corten._cyutility"  # Cython's own code, once instead of in each module: a third of the time
+)
 JOBS = os.cpu_count() or 1
 
 

@@ -1,7 +1,13 @@
 """The commands of ./dev.
 
-    build                    compile in place what changed
-    clean                    remove everything that was built
+build                        compile in place what changed
+test [STAGE ...] [PYTEST …]  everything CI runs, or some stages: floors format lint types build
+                             quiet unit plain other sim e2e; the rest goes to pytest
+check                        what to run before a commit: all but other, sim and e2e
+lint                         floors, format, lint, types
+format                       format the sources, mend what ruff can
+demo, bench, soak [ARG ...]  show it, measure it, let it run for hours
+clean                        remove everything that was built
 """
 
 from __future__ import annotations
@@ -10,20 +16,47 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
-from tools import environment
+from tools import environment, suite
 from tools.environment import ROOT, Missing
 from tools.pxd import MARK
 
+BEFORE_COMMIT = ["floors", "format", "lint", "types", "build", "quiet", "unit", "plain"]
 
-def run(*arguments: str, **settings: str) -> int:
+
+def run(*arguments: str) -> int:
     """Run the environment's Python in the project's root."""
     python = environment.ensure(environment.this_python())
-    return subprocess.call([python, *arguments], cwd=ROOT, env={**os.environ, **settings})
+    return subprocess.call([python, *arguments], cwd=ROOT)
 
 
 def build(arguments: list[str]) -> int:
     return run("setup.py", "-q", "build_ext", "--inplace", *arguments)
+
+
+def built(module: str) -> Callable[[list[str]], int]:
+    """A command that runs a module of the project, compiled."""
+
+    def command(arguments: list[str]) -> int:
+        return build([]) or run("-m", module, *arguments)
+
+    return command
+
+
+def check(arguments: list[str]) -> int:
+    return suite.main([*BEFORE_COMMIT, *arguments])
+
+
+def lint(arguments: list[str]) -> int:
+    return suite.main(["floors", "format", "lint", "types", *arguments])
+
+
+def format_sources(arguments: list[str]) -> int:
+    paths = arguments or ["."]
+    return run("-m", "ruff", "check", "--fix", "--quiet", *paths) | run(
+        "-m", "ruff", "format", *paths
+    )
 
 
 def clean(arguments: list[str]) -> int:
@@ -38,13 +71,24 @@ def clean(arguments: list[str]) -> int:
     return 0
 
 
-COMMANDS = {"build": build, "clean": clean}
+COMMANDS = {
+    "build": build,
+    "test": suite.main,
+    "check": check,
+    "lint": lint,
+    "format": format_sources,
+    "demo": built("tools.demo"),
+    "bench": built("bench"),
+    "soak": built("tools.soak"),
+    "clean": clean,
+}
 
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         print(__doc__.strip() if __doc__ else "")
         return 0 if arguments in ([], ["-h"], ["--help"]) else 2
+    os.chdir(ROOT)
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except Missing as error:

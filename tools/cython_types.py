@@ -216,7 +216,9 @@ class Types:
             if source is None or f"{item.module}.{item.name}" in self.program:
                 self._check_module(item, source)
             elif item.name in source.classes or item.name in source.others:
-                text = f"{item.name} is a Python name: write `from {item.module} import {item.name}`"
+                text = (
+                    f"{item.name} is a Python name: write `from {item.module} import {item.name}`"
+                )
                 raise self.module.error(item.line, text)
             elif not _exports(source, item.name):
                 raise self.module.error(item.line, f"{item.module} has no C name {item.name}")

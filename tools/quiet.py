@@ -4,8 +4,8 @@ Cython writes `__Pyx_WriteUnraisable("name")` into the C of each function declar
 `@cython.exceptval(check=False)` that can raise after all: it would print and go on. There may be none.
 
 In the sources a handler must raise, log, count, or at least do something with the error: call a
-function, use its name. One that does not needs a comment `# silent: reason` in its block, and a bare
-`except:` is never right.
+function, use its name. One that does not needs a comment `# silent: reason` in its block, and a
+bare `except:` is never right.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sources as the tools see them: which modules exist, what kind each is, what names it holds.
 
-Kinds. A module without `import cython` is *plain* Python. One with it is *compiled*, unless it holds
-only constants, type aliases and `@cython.cfunc @cython.inline` functions: then it is a *header*,
+Kinds. A module without `import cython` is *plain* Python. One with it is *compiled*, unless it
+holds only constants, type aliases and `@cython.cfunc @cython.inline` functions: then it is a *header*,
 whose bodies go into its .pxd and which is never compiled. A module beside a .pxd whose first line
 is `# handwritten` is *handwritten*: its .py is the plain twin, never compiled either.
 
@@ -30,11 +30,11 @@ _OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Div: operator.truediv,
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,  # type: ignore[dict-item]  # floats raise TypeError: not a constant
-    ast.RShift: operator.rshift,  # type: ignore[dict-item]
-    ast.BitOr: operator.or_,  # type: ignore[dict-item]
-    ast.BitAnd: operator.and_,  # type: ignore[dict-item]
-    ast.BitXor: operator.xor,  # type: ignore[dict-item]
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+    ast.BitOr: operator.or_,
+    ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor,
 }
 
 
@@ -158,11 +158,11 @@ def evaluate(node: ast.expr, known: dict[str, Constant]) -> Number | None:
         case ast.Name(id=name) if name in known:
             return known[name].value
         case ast.UnaryOp(op=ast.USub(), operand=inner):
-            value = evaluate(inner, known)
-            return None if value is None else -value
+            number = evaluate(inner, known)
+            return None if number is None else -number
         case ast.UnaryOp(op=ast.Invert(), operand=inner):
-            value = evaluate(inner, known)
-            return ~value if isinstance(value, int) else None
+            number = evaluate(inner, known)
+            return ~number if isinstance(number, int) else None
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             a, b = evaluate(left, known), evaluate(right, known)
             return None if a is None or b is None else _OPERATORS[type(op)](a, b)
@@ -178,7 +178,9 @@ def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None, ast.expr] | None:
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             return name, None, value
-        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
+        case ast.AnnAssign(
+            target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value
+        ):
             return name, annotation, value
     return None
 
@@ -295,7 +297,7 @@ def in_order(program: Program) -> list[Module]:
             return
         if state.get(module.name) == 1:
             circle = " -> ".join([*path[path.index(module.name) :], module.name])
-            raise module.error(1, f"circular cimport: {circle}; move what both need to a third module")
+            raise module.error(1, f"circular cimport: {circle}: move what both need")
         state[module.name] = 1
         for item in module.cimports:
             for target in (item.module, f"{item.module}.{item.name}"):

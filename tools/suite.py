@@ -1,0 +1,276 @@
+"""What `./dev test` runs: stages, each timed, with one table and one line of counts at the end.
+
+    ./dev test                       every stage
+    ./dev test unit plain -k wheel   two stages; the rest goes to pytest
+    ./dev test --install             also install the programs the tests call (Debian, root)
+
+Rules. A stage stops at its first failure, the others go on, and all that failed are listed. What
+needs the compiled modules gets them. Every skip is counted: a stage that cannot run says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tools import debian, environment
+from tools.environment import ROOT, Missing, Python
+
+SANS_IO = ("core", "wire", "endpoint", "ip", "tcp", "stack")  # what must run plain, and be covered
+COVERED_PERCENT = 95
+OTHER_PYTHONS = ("python3.14", "python3.13", "python3.12")
+UNIT = "not e2e and not sim"
+NO_TESTS = 5  # pytest's exit status
+NO_COVER = re.compile(r"#\s*pragma: no cover(.*)")
+
+
+class Skip(Exception):
+    """The stage cannot run here. The text says why."""
+
+
+@dataclass
+class Counts:
+    """Outcomes of tests, summed over pytest runs."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+    def add(self, other: Counts) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+@dataclass
+class Result:
+    """How one stage went."""
+
+    name: str
+    outcome: str  # ok, failed, skipped
+    seconds: float
+    note: str
+
+
+@dataclass
+class Suite:
+    """One run of ./dev test."""
+
+    python: str
+    arguments: list[str]  # for pytest
+    counts: Counts = field(default_factory=Counts)
+    results: list[Result] = field(default_factory=list)
+    built: bool | None = None  # None: not tried yet
+
+    # -- running ------------------------------------------------------------------------------
+
+    def call(self, *arguments: str, python: str = "", **settings: str) -> bool:
+        """Run a Python of ours in the project's root; whether it succeeded."""
+        command = [python or self.python, *arguments]
+        known = {**os.environ, **settings}
+        return subprocess.call(command, cwd=ROOT, env=known, stdin=subprocess.DEVNULL) == 0
+
+    def pytest(self, stage: str, *options: str, python: str = "", **settings: str) -> str:
+        """Run pytest and count; the note for the table. Raises Failure through `require`."""
+        report = ROOT / "build" / "junit" / f"{stage}.xml"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+        command = [python or self.python, "-m"]
+        command += ["coverage", "run", "-m"] if stage == "plain" else []
+        command += ["pytest", "-q", f"--junitxml={report}", *options, *self.arguments]
+        known = {**os.environ, **settings}
+        status = subprocess.call(command, cwd=ROOT, env=known, stdin=subprocess.DEVNULL)
+        counts = read_junit(report.read_text(encoding="utf-8")) if report.exists() else Counts()
+        self.counts.add(counts)
+        if status == NO_TESTS and self.arguments:
+            return "nothing selected"
+        require(status != NO_TESTS, "no test was found")
+        require(status == 0, str(counts))
+        return str(counts)
+
+    def build(self) -> None:
+        """Compile once a run; every stage that needs it asks."""
+        if self.built is None:
+            self.built = self.call("setup.py", "-q", "build_ext", "--inplace")
+        require(self.built, "the build failed")
+
+    # -- the stages ---------------------------------------------------------------------------
+
+    def floors(self) -> str:
+        require(self.call("-m", "tools.floors"), "imports or sizes")
+        return ""
+
+    def format(self) -> str:
+        require(self.call("-m", "ruff", "format", "--check", "--quiet", "."), "run: ./dev format")
+        return ""
+
+    def lint(self) -> str:
+        require(self.call("-m", "ruff", "check", "--quiet", "."), "ruff")
+        return ""
+
+    def types(self) -> str:
+        require(self.call("-m", "tools.check_types"), "mypy --strict")
+        return ""
+
+    def compile(self) -> str:
+        self.build()
+        return ""
+
+    def quiet(self) -> str:
+        self.build()
+        require(self.call("-m", "tools.quiet"), "something fails in silence")
+        return ""
+
+    def unit(self) -> str:
+        self.build()
+        return self.pytest("unit", "-m", UNIT, "-n", "2")
+
+    def plain(self) -> str:
+        """The same tests on the sources, with branch coverage."""
+        excluded = uncovered_lines()
+        self.call("-m", "coverage", "erase")
+        note = self.pytest("plain", "-m", UNIT, "-n", "2", CORTEN_PURE="1")
+        if self.arguments:
+            return note
+        require(self.call("-m", "coverage", "combine", "--quiet"), "coverage")
+        limit = f"--fail-under={COVERED_PERCENT}"
+        require(self.call("-m", "coverage", "report", limit), f"under {COVERED_PERCENT} % covered")
+        return f"{note}; {excluded} lines excluded"
+
+    def other(self) -> str:
+        """Compiled by the newest other CPython of the machine."""
+        python = other_python()
+        inside = environment.ensure(python)
+        version = ".".join(map(str, python.version))
+        built = self.call("setup.py", "-q", "build_ext", "--inplace", python=inside)
+        require(built, f"the build with {version} failed")
+        note = self.pytest("other", "-m", UNIT, "-n", "2", python=inside)
+        return f"CPython {version}: {note}"
+
+    def sim(self) -> str:
+        self.build()
+        return self.pytest("sim", "-m", "sim", "-n", "2")
+
+    def e2e(self) -> str:
+        self.build()
+        return self.pytest("e2e", "-m", "e2e", "-p", "no:xdist")
+
+    def run(self, stages: list[str]) -> int:
+        """Run the stages in their order; the exit status."""
+        for name in stages:
+            print(f"== {name}", flush=True)
+            start = time.monotonic()
+            try:
+                outcome, note = "ok", STAGES[name](self)
+            except Skip as reason:
+                outcome, note = "skipped", str(reason)
+            except (Failure, Missing) as failure:
+                outcome, note = "failed", str(failure)
+            self.results.append(Result(name, outcome, time.monotonic() - start, note))
+        self.print_table()
+        return 1 if any(r.outcome == "failed" for r in self.results) else 0
+
+    def print_table(self) -> None:
+        print(f"\n{'stage':8} {'result':8} {'seconds':>8}  note")
+        for r in self.results:
+            print(f"{r.name:8} {r.outcome:8} {r.seconds:8.1f}  {r.note}".rstrip())
+        failed = [r.name for r in self.results if r.outcome == "failed"]
+        print(f"\nfailed stages: {', '.join(failed)}" if failed else "\nevery stage passed")
+        print(self.counts, flush=True)
+
+
+class Failure(Exception):
+    """A stage failed. The text is its note in the table."""
+
+
+def require(condition: bool, note: str) -> None:
+    if not condition:
+        raise Failure(note)
+
+
+STAGES: dict[str, Callable[[Suite], str]] = {
+    "floors": Suite.floors,
+    "format": Suite.format,
+    "lint": Suite.lint,
+    "types": Suite.types,
+    "build": Suite.compile,
+    "quiet": Suite.quiet,
+    "unit": Suite.unit,
+    "plain": Suite.plain,
+    "other": Suite.other,
+    "sim": Suite.sim,
+    "e2e": Suite.e2e,
+}
+
+
+def read_junit(text: str) -> Counts:
+    """The outcomes in a junit report. What is expected to fail and does has passed."""
+    counts = Counts()
+    for case in ET.fromstring(text).iter("testcase"):
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            counts.failed += 1
+        elif skipped is not None and skipped.get("type") != "pytest.xfail":
+            counts.skipped += 1
+        else:
+            counts.passed += 1
+    return counts
+
+
+def uncovered_lines() -> int:
+    """How many places are excluded from coverage; each must say why."""
+    count = 0
+    for package in SANS_IO:
+        for path in sorted((ROOT / "corten" / package).rglob("*.py")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if mark := NO_COVER.search(line):
+                    count += 1
+                    where = f"{path.relative_to(ROOT)}:{number}"
+                    reason = mark.group(1).strip(" :-#")
+                    require(bool(reason), f"{where}: `# pragma: no cover` without a reason")
+    return count
+
+
+def other_python() -> Python:
+    """The newest CPython on PATH that is not the one running, starts, and can compile."""
+    broken = []
+    for name in OTHER_PYTHONS:
+        python = environment.probe(name)
+        if python is None:
+            broken.append(name)
+        elif python.version != sys.version_info[:2]:
+            return python
+    raise Skip(f"no other CPython starts (tried {', '.join(broken)})")
+
+
+def provide(asked: bool) -> None:
+    """Install the programs that the tests call, or say which are missing."""
+    missing = environment.missing_programs()
+    if not missing:
+        return
+    packages = sorted(set(missing.values()))
+    if debian.is_wanted(asked) and debian.can_install() and debian.install(packages):
+        return
+    print(f"not found: {', '.join(sorted(missing))}: apt-get install {' '.join(packages)}")
+
+
+def main(arguments: list[str]) -> int:
+    """`./dev test`: leading names of stages select them, the rest goes to pytest."""
+    asked = "--install" in arguments
+    arguments = [a for a in arguments if a != "--install"]
+    stages: list[str] = []
+    while arguments and arguments[0] in STAGES:
+        stages.append(arguments.pop(0))
+    if not stages or "e2e" in stages:
+        provide(asked)
+    suite = Suite(environment.ensure(environment.this_python()), arguments)
+    return suite.run([name for name in STAGES if not stages or name in stages])
