@@ -31,8 +31,7 @@ class Counters:
         self.values = view[:needed].cast("Q")
         self.names = list(names)
 
-    @cython.cfunc
-    @cython.inline
+    @cython.ccall
     @cython.exceptval(-1, check=True)
     def add(self, index: cython.Py_ssize_t, n: cython.ulonglong = 1) -> cython.ulonglong:
         """Count n more; the new value. IndexError when there is no such counter."""

@@ -60,13 +60,10 @@ class Ranges:
             return True
         if self.count == 0:
             return False
-        first: cython.uint = self._starts[0]
-        last: cython.uint = self._ends[self.count - 1]
-        if seq_sub(end, first) > limit and seq_sub(first, end) > limit:
-            return True
-        low: cython.uint = start if seq_lt(start, first) else first
-        high: cython.uint = end if seq_gt(end, last) else last
-        return seq_sub(high, low) > limit or seq_sub(start, low) > limit
+        low: cython.uint = self._starts[0]
+        if seq_lt(start, low):
+            low = start
+        return seq_sub(end, low) > limit or seq_sub(self._ends[self.count - 1], low) > limit
 
     @cython.ccall
     @cython.exceptval(-1, check=True)

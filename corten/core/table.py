@@ -118,10 +118,10 @@ class FlowTable:
     @cython.exceptval(-1, check=True)
     def value_at(self, position: cython.longlong) -> cython.int:
         """The value at a position that `first` or `next` has just given; IndexError for others."""
-        stored: cython.int
-        if position < self._size:
+        stored: cython.int = EMPTY
+        if 0 <= position < self._size:
             stored = self._values[position]
-        else:
+        elif position >= 0:
             stored = self._old_values[position - self._size]
         if stored <= EMPTY:
             raise IndexError(f"nothing at position {position}")
