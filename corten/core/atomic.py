@@ -1,4 +1,4 @@
-"""Loads and stores of 64-bit words that two processes share. Header module; its `.pxd` is handwritten.
+"""Loads and stores of 64-bit words that two processes share. Its `.pxd` is handwritten.
 
 What one side wrote before `store_release(word)` is there for the other once `load_acquire` shows it
 that word (C11, 7.17.3). The word is in the machine's own byte order and aligned; a wrong or
@@ -21,7 +21,7 @@ def load_acquire(memory: Memory, at: cython.Py_ssize_t) -> cython.ulonglong:
     """The word at `at`; what its writer did before is visible after."""
     if at < 0 or at > memory.size - 8 or at & 7:
         out_of_range(at, 8, memory.size)
-    word: int = memory._base[at : at + 8].cast("Q")[0]  # type: ignore[attr-defined]
+    word: int = memory._base[at : at + 8].cast("Q")[0]
     return word
 
 
@@ -31,5 +31,5 @@ def store_release(memory: Arena, at: cython.Py_ssize_t, value: cython.ulonglong)
     """Store a word; whatever was written before is visible to who sees it. Answers 0."""
     if at < 0 or at > memory.size - 8 or at & 7:
         out_of_range(at, 8, memory.size)
-    memory._base[at : at + 8].cast("Q")[0] = value  # type: ignore[attr-defined]
+    memory._base[at : at + 8].cast("Q")[0] = value
     return 0

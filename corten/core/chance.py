@@ -75,7 +75,8 @@ class Chance:
         if n == 0:
             raise ValueError("there is no number below 0")
         mask: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
-        unfair: cython.ulonglong = (mask - n + 1) % n  # 2**64 mod n: so many would come up once more
+        # 2**64 mod n: so many numbers would come up once more than the others
+        unfair: cython.ulonglong = (mask - n + 1) % n
         drawn: cython.ulonglong = self.next64()
         while drawn < unfair:
             drawn = self.next64()

@@ -24,6 +24,7 @@ class Ranges:
     total: cython.uint  # octets in them
     refused: cython.ulonglong  # calls of `add` that found no room
     limit: cython.Py_ssize_t
+    _room: cython.Py_ssize_t  # ranges that the arrays hold
     _starts: cython.uint[::1]
     _ends: cython.uint[::1]
 
@@ -35,6 +36,7 @@ class Ranges:
         self.refused = 0
         self.limit = limit
         room: cython.Py_ssize_t = min(limit, 8)
+        self._room = room
         self._starts = memoryview(array("I", bytes(4 * room)))
         self._ends = memoryview(array("I", bytes(4 * room)))
 
@@ -110,7 +112,7 @@ class Ranges:
     @cython.cfunc
     def _open(self, at: cython.Py_ssize_t) -> cython.void:
         """Make room for a range at position `at`."""
-        if self.count == self._starts.shape[0]:
+        if self.count == self._room:
             self._grow()
         i: cython.Py_ssize_t = self.count
         while i > at:
@@ -129,6 +131,7 @@ class Ranges:
         for i in range(self.count):
             starts[i] = self._starts[i]
             ends[i] = self._ends[i]
+        self._room = room
         self._starts = starts
         self._ends = ends
 

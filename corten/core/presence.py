@@ -29,7 +29,7 @@ class Presence:
 
     _counts: cython.uchar[::1]
     _mask: cython.ulonglong
-    _view: object
+    _view: memoryview
 
     def __init__(self, memory: object) -> None:
         view = memoryview(memory).cast("B")  # type: ignore[arg-type]

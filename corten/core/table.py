@@ -5,10 +5,10 @@ Strategy. Open addressing with linear probing over two arrays, of 64-bit hashes 
 value filed under exactly this hash.
 
 Growth never pauses. The new arrays are made beside the old ones, from memory that the kernel
-clears page by page on first touch, and each `insert` and `remove` moves `STEP` slots over; what
-the old ones held is given back piece by piece too. Until they are empty a look-up tries the new arrays, then the old. In the new ones a removal closes the gap by
-shifting back (no tombstones to wade through, ever); in the old ones, which only empty, a slot that
-has been moved or removed is marked `MOVED`.
+clears page by page on first touch; each `insert` and `remove` moves `STEP` slots over, and later
+gives a piece of the old memory back. Meanwhile a look-up tries the new arrays, then the old. In the
+new ones a removal closes the gap by shifting back (no tombstones to wade through, ever); in the old
+ones, which only empty, a slot that has been moved or removed is marked `MOVED`.
 
 Rules. A position is good until the next `insert` or `remove`. Hashes come from `siphash` under a
 secret key: whoever can choose them can make every look-up slow.
@@ -241,7 +241,7 @@ class FlowTable:
 
     @cython.cfunc
     def _give_back(self) -> cython.void:
-        """Return a piece of retired memory: all at once takes a millisecond at a million entries."""
+        """Return a piece of retired memory: all of it takes a millisecond at a million entries."""
         block = self._retired[-1]
         if len(block) > PAGE_CLEARED:
             block.resize(len(block) - PAGE_CLEARED)

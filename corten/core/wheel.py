@@ -71,7 +71,7 @@ def _lowest_bit(word: cython.ulonglong) -> cython.int:
 
 
 @cython.cfunc
-def _copied(view: object, typecode: str, length: cython.Py_ssize_t) -> object:
+def _copied(view: object, typecode: str, length: cython.Py_ssize_t) -> memoryview:
     """An array of `length` octets that begins with a copy of `view`."""
     grown = array(typecode)
     old = memoryview(view).cast("B")  # type: ignore[arg-type]
@@ -88,6 +88,7 @@ class Wheel:
     armed: cython.Py_ssize_t  # timers that have a deadline
     _tick: cython.longlong  # where the wheel stands
     _now: cython.longlong
+    _room: cython.Py_ssize_t  # timers that the arrays hold
     _deadlines: cython.longlong[::1]
     _links: cython.int[::1]
     _heads: cython.int[::1]  # of each slot: its list, and its earliest deadline
@@ -105,6 +106,7 @@ class Wheel:
         self.armed = 0
         self._now = now
         self._tick = now >> TICK_BITS
+        self._room = 0
         self._deadlines = memoryview(array("q"))
         self._links = memoryview(array("i"))
         self._heads = memoryview(array("i", [-1] * SLOTS))
@@ -128,7 +130,7 @@ class Wheel:
         timer: cython.int = self._free
         if timer < 0:
             timer = len(self._owners)
-            if timer == self._deadlines.shape[0]:
+            if timer == self._room:
                 self._grow()
             self._owners.append(owner)
         else:
@@ -190,18 +192,17 @@ class Wheel:
     @cython.cfunc
     def _grow(self) -> cython.void:
         """Twice the room, 64 timers at first."""
-        room: cython.Py_ssize_t = max(64, 2 * self._deadlines.shape[0])
+        room: cython.Py_ssize_t = max(64, 2 * self._room)
         self._deadlines = _copied(self._deadlines, "q", 8 * room)
         self._links = _copied(self._links, "i", 4 * LINKS * room)
+        self._room = room
 
     # -- slots ------------------------------------------------------------------------------
 
     @cython.cfunc
     def _link(self, timer: cython.int, deadline: cython.longlong) -> cython.void:
         """Append a timer to the slot of its deadline, as seen from where the wheel stands."""
-        tick: cython.longlong = deadline >> TICK_BITS
-        if tick < self._tick:
-            tick = self._tick
+        tick: cython.longlong = max(deadline >> TICK_BITS, self._tick)
         level: cython.int = 0
         differing: cython.longlong = (tick ^ self._tick) >> LEVEL_BITS
         while differing != 0:
@@ -217,8 +218,7 @@ class Wheel:
             self._earliest[place] = deadline
         else:
             self._links[LINKS * tail + NEXT] = timer
-            if deadline < self._earliest[place]:
-                self._earliest[place] = deadline
+            self._earliest[place] = min(deadline, self._earliest[place])
         self._tails[place] = timer
         self._links[LINKS * timer + NEXT] = -1
         self._links[LINKS * timer + PREVIOUS] = tail
@@ -286,8 +286,7 @@ class Wheel:
         earliest: cython.longlong = NEVER
         timer: cython.int = self._heads[place]
         while timer >= 0:
-            if self._deadlines[timer] < earliest:
-                earliest = self._deadlines[timer]
+            earliest = min(earliest, self._deadlines[timer])
             timer = self._links[LINKS * timer + NEXT]
         self._earliest[place] = earliest
         one: cython.ulonglong = 1
@@ -300,8 +299,7 @@ class Wheel:
         """Time is `now`: append the owners of all timers due by then to `due`, by deadline, ties
         as they were armed; how many. They are unarmed. Time does not go back: an earlier `now`
         counts as the last one."""
-        if now > self._now:
-            self._now = now
+        self._now = max(now, self._now)
         target: cython.longlong = self._now >> TICK_BITS
         before: cython.Py_ssize_t = self.armed
         place: cython.int = self._first()

@@ -34,7 +34,9 @@ def check(ranges: Ranges, octets: set[int], base: int) -> None:
         for limit in (x, min(x + 7, SPAN), SPAN):
             gap = next((y for y in range(x, limit) if y not in octets), limit)
             assert ranges.first_gap(at(x), at(limit)) == at(gap)
-            gap_end = next((y for y in range(x + 1, limit) if y in octets and y - 1 not in octets), limit)
+            gap_end = next(
+                (y for y in range(x + 1, limit) if y in octets and y - 1 not in octets), limit
+            )
             assert ranges.gap_end(at(x), at(limit)) == at(gap_end)
             assert ranges.covers_range(at(x), at(limit)) == octets.issuperset(range(x, limit))
 
@@ -43,8 +45,8 @@ def check(ranges: Ranges, octets: set[int], base: int) -> None:
 @given(bases, st.integers(1, 12), st.lists(steps, max_size=30))
 def test_it_is_a_set_of_octets(base: int, limit: int, script: list[tuple[str, int, int]]) -> None:
     ranges, octets, refused = Ranges(limit), set[int](), 0
-    for what, a, b in script:
-        a, b = min(a, b), max(a, b)
+    for what, *two in script:
+        a, b = sorted(two)
         if what == "add":
             wanted = octets | set(range(a, b))
             gained = len(wanted) - len(octets)

@@ -1,4 +1,4 @@
-"""SipHash against the authors' vectors, CPython's own, and a reference that reads like the paper."""
+"""SipHash against its authors' vectors, CPython's own, and a reference as the paper has it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def reference(key: bytes, data: bytes, rounds: int, finish: int) -> int:
         v[2] = rotate(v[2], 32)
 
     k = struct.unpack("<2Q", key) * 2
-    v = [a ^ b for a, b in zip(k, struct.unpack(">4Q", b"somepseudorandomlygeneratedbytes"), strict=True)]
+    v = [
+        a ^ b
+        for a, b in zip(k, struct.unpack(">4Q", b"somepseudorandomlygeneratedbytes"), strict=True)
+    ]
     padded = data + bytes(7 - len(data) % 8) + bytes([len(data) % 256])
     for (word,) in struct.iter_unpack("<Q", padded):
         v[3] ^= word
