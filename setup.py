@@ -3,8 +3,8 @@
 `python setup.py build_ext --inplace` puts one tagged .so beside each source, so that several
 CPython versions share a tree. Only what changed, and what depends on it, is built again.
 
-Rules. One cythonize call, so that Cython sees which module depends on which .pxd. Everything made on
-the way lies in build/, named after the CPython version.
+Rules. One cythonize call, so that Cython sees which module depends on which .pxd. Everything made
+on the way lies in build/, named after the CPython version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import shutil
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
 
 import Cython
 from Cython.Build import cythonize
@@ -26,7 +25,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tools import pxd  # noqa: E402  # a build backend does not put the project on sys.path
+from tools import pxd, stubs  # noqa: E402  # a build backend does not put the project on sys.path
 from tools.source import Program, SourceError  # noqa: E402
 
 DIRECTIVES = {
@@ -73,8 +72,7 @@ def settings_changed(flags: list[str]) -> bool:
     return True
 
 
-def extensions() -> list[Extension]:
-    program = pxd.write(ROOT)
+def extensions(program: Program) -> list[Extension]:
     remove_stale(program)
     flags = CFLAGS + shlex.split(os.environ.get("CORTEN_CFLAGS", ""))
     modules = [
@@ -105,13 +103,24 @@ class BuildExtensions(build_ext):
             os.environ["CC"] = f"ccache {sysconfig.get_config_var('CC')}"
 
 
+class BuildSources(build_py):
+    """Adds type stubs, and headers that do without Cython, to what is installed."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            stubs.write(pxd.load(ROOT), ROOT, Path(self.build_lib))
+
+
 def main() -> None:
-    options: dict[str, Any] = {"cmdclass": {"build_ext": BuildExtensions, "build_py": build_py}}
     try:
-        options["ext_modules"] = extensions()
+        program = pxd.write(ROOT)
     except SourceError as error:
         sys.exit(str(error))
-    setup(**options)
+    setup(
+        ext_modules=extensions(program),
+        cmdclass={"build_ext": BuildExtensions, "build_py": BuildSources},
+    )
 
 
 main()

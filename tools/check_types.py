@@ -1,8 +1,8 @@
 """Run mypy over the sources, C annotations included.
 
-mypy cannot read `cython.longlong[::1]` or `cython.uint[16]`, though they are what Cython wants. So it
-is given a copy, in build/types, in which each of these is spelled for Python at the same line and
-column: a memoryview, a list. Messages name the file as it lies in the project.
+mypy cannot read `cython.longlong[::1]` or `cython.uint[16]`, though they are what Cython wants. So
+it is given a copy, in build/types, in which each of these is spelled for Python at the same line
+and column: a memoryview, a list. Messages name the file as it lies in the project.
 
 Beside the hand-written typings/cython, the stubs of `cython.cimports` are made here: each name is
 that of the real module, so that a cimported name has one type.

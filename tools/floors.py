@@ -121,7 +121,8 @@ def impure(program: Program) -> Iterator[str]:
             continue
         for item in module.imports:
             if item.module.partition(".")[0] in FORBIDDEN and not item.typing_only:
-                yield f"{module.path}:{item.line}: {here} is sans-IO and may not import {item.module}"
+                text = f"{here} is sans-IO and may not import {item.module}"
+                yield f"{module.path}:{item.line}: {text}"
 
 
 def too_long(root: Path) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Nothing fails in silence: no C function that swallows an exception, no handler that hides one.
 
 Cython writes `__Pyx_WriteUnraisable("name")` into the C of each function declared
-`@cython.exceptval(check=False)` that can raise after all: it would print and go on. There may be none.
+`@cython.exceptval(check=False)` that can raise after all: it would print and go on. There may be
+none.
 
 In the sources a handler must raise, log, count, or at least do something with the error: call a
 function, use its name. One that does not needs a comment `# silent: reason` in its block, and a

@@ -1,9 +1,9 @@
 """The sources as the tools see them: which modules exist, what kind each is, what names it holds.
 
 Kinds. A module without `import cython` is *plain* Python. One with it is *compiled*, unless it
-holds only constants, type aliases and `@cython.cfunc @cython.inline` functions: then it is a *header*,
-whose bodies go into its .pxd and which is never compiled. A module beside a .pxd whose first line
-is `# handwritten` is *handwritten*: its .py is the plain twin, never compiled either.
+holds only constants, type aliases and `@cython.cfunc @cython.inline` functions: then it is a
+*header*, whose bodies go into its .pxd and which is never compiled. A module beside a .pxd whose
+first line is `# handwritten` is *handwritten*: its .py is the plain twin, not compiled either.
 
 Rules. Only syntax is read here; nothing of the project is imported or run.
 """
