@@ -9,7 +9,8 @@ of other memories (the application's own buffers). The memories are held until `
 that can gather (writev) turns them into pointers; anything else asks for `frame(i)`.
 
 Rules. Both are bounded and made once; nothing is allocated per frame. A frame's flags say what is
-left to do about its checksum and its segmentation, in the terms of virtio_net_hdr.
+left to do about its checksum and its segmentation, in the terms of virtio_net_hdr. The hot methods
+return 0, because one that returns nothing makes its caller ask CPython whether it raised.
 """
 
 from __future__ import annotations
@@ -61,20 +62,20 @@ class ReceiveBatch:
         self.frame_flags = _numbers(BATCH_FRAMES)
         self.frame_gso = _numbers(BATCH_FRAMES)
 
-    @cython.cfunc
+    @cython.ccall
     @cython.exceptval(check=False)
     def has_room(self, length: cython.Py_ssize_t) -> cython.bint:
         """Whether one more frame of `length` octets fits at `used`."""
         return self.count < BATCH_FRAMES and self.used + length <= self.arena.size
 
-    @cython.cfunc
+    @cython.ccall
     def push(
         self,
         at: cython.Py_ssize_t,
         length: cython.Py_ssize_t,
         flags: cython.longlong,
         gso_size: cython.longlong,
-    ) -> cython.void:
+    ) -> cython.int:
         """Record a frame that lies at `at`; the next one may start at `used`, 64-aligned.
 
         `gso_size`: payload octets per original segment of a merged super-segment, else 0.
@@ -86,9 +87,12 @@ class ReceiveBatch:
         self.frame_gso[i] = gso_size
         self.count = i + 1
         self.used = (at + length + 63) & ~63
+        return 0
 
     @cython.ccall
-    def append(self, data: bytes, flags: cython.longlong = 0, gso_size: cython.longlong = 0) -> cython.bint:
+    def append(
+        self, data: bytes, flags: cython.longlong = 0, gso_size: cython.longlong = 0
+    ) -> cython.bint:
         """Copy a frame in; False when the batch is full. For pipes, rings and tests."""
         if not self.has_room(len(data)):
             return False
@@ -149,7 +153,7 @@ class TransmitBatch:
         self.slice_at = _numbers(BATCH_SLICES)
         self.slice_len = _numbers(BATCH_SLICES)
 
-    @cython.cfunc
+    @cython.ccall
     @cython.exceptval(check=False)
     def has_room(self) -> cython.bint:
         """Whether a frame with the most headers and slices still fits."""
@@ -159,7 +163,7 @@ class TransmitBatch:
             and self.header_used + HEADER_LEN_MAX <= self.headers.size
         )
 
-    @cython.cfunc
+    @cython.ccall
     def begin(self) -> cython.Py_ssize_t:
         """Open a frame: where in `headers` its first octet goes. Ask `has_room` first."""
         i: cython.Py_ssize_t = self.count
@@ -172,35 +176,39 @@ class TransmitBatch:
         self.gso_size[i] = 0
         return self.header_used
 
-    @cython.cfunc
+    @cython.ccall
     def add_slice(
         self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
-    ) -> cython.void:
+    ) -> cython.int:
         """Append memory[at : at + length] to the open frame; the memory is held until `clear`."""
         if at < 0 or length < 0 or at > memory.size - length:
             raise IndexError(f"slice {at}..{at + length} of a memory of {memory.size}")
+        assert self.slice_count[self.count] < FRAME_SLICES, "a frame has too many slices"
         i: cython.Py_ssize_t = self.slices
         self.slice_memory[i] = memory
         self.slice_at[i] = at
         self.slice_len[i] = length
         self.slices = i + 1
         self.slice_count[self.count] += 1
+        return 0
 
-    @cython.cfunc
-    def needs_checksum(self, start: cython.Py_ssize_t, offset: cython.Py_ssize_t) -> cython.void:
+    @cython.ccall
+    def needs_checksum(self, start: cython.Py_ssize_t, offset: cython.Py_ssize_t) -> cython.int:
         """The open frame's checksum field, at `start + offset` from the frame's first octet, holds
         the pseudo-header's sum only: the link completes it from `start` to the end."""
         self.checksum_start[self.count] = start
         self.checksum_offset[self.count] = offset
+        return 0
 
-    @cython.cfunc
-    def needs_segmentation(self, gso_type: cython.longlong, size: cython.longlong) -> cython.void:
+    @cython.ccall
+    def needs_segmentation(self, gso_type: cython.longlong, size: cython.longlong) -> cython.int:
         """The open frame is a super-segment: the link cuts its payload every `size` octets."""
         self.gso_type[self.count] = gso_type
         self.gso_size[self.count] = size
+        return 0
 
-    @cython.cfunc
-    def commit(self, header_len: cython.Py_ssize_t) -> cython.void:
+    @cython.ccall
+    def commit(self, header_len: cython.Py_ssize_t) -> cython.int:
         """Close the frame whose header part has `header_len` octets."""
         i: cython.Py_ssize_t = self.count
         total: cython.Py_ssize_t = header_len
@@ -211,6 +219,7 @@ class TransmitBatch:
         self.frame_len[i] = total
         self.header_used = (self.header_used + header_len + 15) & ~15
         self.count = i + 1
+        return 0
 
     @cython.ccall
     def append(self, data: bytes) -> cython.bint:
@@ -235,7 +244,7 @@ class TransmitBatch:
             parts.append(read(memory, self.slice_at[k], self.slice_len[k]))
         return b"".join(parts)
 
-    @cython.cfunc
+    @cython.ccall
     def take_back(self) -> bytes:
         """Remove the last committed frame and return a copy of it: it must wait elsewhere."""
         data: bytes = self.frame(self.count - 1)
