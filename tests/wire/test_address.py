@@ -51,7 +51,16 @@ def test_addresses_are_written_as_recommended(given_text: str, want: str) -> Non
 @pytest.mark.parametrize(
     "text",
     ["", " ", "10.0.2", "10.0.2.2 ", "010.0.2.2", "10.0.2.256", "10.0.2.2/24", "0x0a000202"]
-    + ["1.2.3.4.5", "-1.2.3.4", "localhost", ":::", "fe80::1%eth0", "1::2::3", "12345::", "٣.0.0.1"],
+    + [
+        "1.2.3.4.5",
+        "-1.2.3.4",
+        "localhost",
+        ":::",
+        "fe80::1%eth0",
+        "1::2::3",
+        "12345::",
+        "٣.0.0.1",
+    ],
 )
 def test_what_is_no_address_says_so_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="not an IP address") as caught:

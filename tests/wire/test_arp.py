@@ -80,7 +80,9 @@ def test_a_sender_has_a_unicast_mac(mac: str) -> None:
     assert parse(changed(8, bytes.fromhex(mac))) == ARP_BAD_SENDER
 
 
-@pytest.mark.parametrize("ip", ["0.0.0.1", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"])
+@pytest.mark.parametrize(
+    "ip", ["0.0.0.1", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"]
+)
 def test_a_sender_has_a_hosts_address(ip: str) -> None:
     assert parse(changed(14, ipaddress.IPv4Address(ip).packed)) == ARP_BAD_SENDER
 

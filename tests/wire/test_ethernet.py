@@ -27,9 +27,7 @@ MAC = st.integers(0, 2**48 - 1)
 def test_parse_agrees_with_scapy(
     destination: int, source: int, kind: int, payload: bytes, at: int
 ) -> None:
-    frame = bytes(
-        Ether(dst=format_mac(destination), src=format_mac(source), type=kind) / payload
-    )
+    frame = bytes(Ether(dst=format_mac(destination), src=format_mac(source), type=kind) / payload)
     ethernet = Ethernet()
     assert ethernet.parse(Memory(bytes(at) + frame), at, len(frame)) == ACCEPTED
     assert (ethernet.destination, ethernet.source) == (destination, source)
@@ -48,7 +46,7 @@ def test_emit_agrees_with_scapy(destination: int, source: int, kind: int) -> Non
 def test_golden_octets() -> None:
     arena = Arena(14)
     emit_ethernet(arena, 0, BROADCAST_MAC, 0x020000000001, ETHERTYPE_ARP)
-    assert arena.octets().hex() == "ffffffffffff" "020000000001" "0806"
+    assert arena.octets().hex() == "ffffffffffff0200000000010806"
     assert (ETHERTYPE_IPV4, ETHERTYPE_IPV6) == (0x0800, 0x86DD)
 
 
