@@ -1,0 +1,180 @@
+"""Address resolution (RFC 826; RFC 1122 2.3.2; announcements RFC 5227 2.3).
+
+Whoever receives an ARP message that changes or confirms an entry relays it to the other workers
+of the link, so that every worker resolves from one answer. Broadcast requests for our address are
+answered by the worker that receives them.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Arena, read
+from cython.cimports.corten.ip.interface import Address, Interface
+from cython.cimports.corten.ip.neighbour import (
+    REQUESTS_MAX,
+    STATIC,
+    UNICAST_REQUESTS,
+    UNRESOLVED,
+    Neighbour,
+)
+from cython.cimports.corten.wire.address_field import is_v4, low_v4, v4_low
+from cython.cimports.corten.wire.arp import ARP_LEN, REPLY, REQUEST, Arp
+from cython.cimports.corten.wire.ethernet import (
+    BROADCAST_MAC,
+    ETHERNET_LEN,
+    ETHERTYPE_ARP,
+    emit_ethernet,
+)
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    ARP_CONFLICT,
+    ARP_NOT_OURS,
+    ARP_REPLIES_OUT,
+    ARP_REQUESTS_OUT,
+    NEIGHBOUR_QUEUE_FULL,
+    NEIGHBOUR_UNREACHABLE,
+    REPLY_QUEUE_FULL,
+)
+
+_scratch: Arena = Arena(ETHERNET_LEN + ARP_LEN)
+_message: Arp = Arp()
+
+
+@cython.cfunc
+def receive_arp(interface: Interface, arp: Arp, now: cython.longlong) -> cython.int:
+    """Process one parsed ARP message; the reason it was dropped for, or ACCEPTED (RFC 826)."""
+    sender_low: cython.ulonglong = v4_low(arp.sender_ip)
+    if interface.owns(0, sender_low):
+        if arp.sender_mac != interface.mac:
+            return ARP_CONFLICT
+        return ACCEPTED  # our own announcement, heard back
+    ours: cython.bint = interface.owns(0, v4_low(arp.target_ip))
+    if arp.sender_ip != 0:
+        _merge(interface, arp, sender_low, ours, now)
+    if not ours:
+        return ARP_NOT_OURS
+    if arp.operation == REQUEST:
+        _send(interface, REPLY, arp.target_ip, arp.sender_mac, arp.sender_ip, arp.sender_mac)
+        interface.counters.add(ARP_REPLIES_OUT)
+    return ACCEPTED
+
+
+@cython.cfunc
+def _merge(
+    interface: Interface, arp: Arp, low: cython.ulonglong, ours: cython.bint, now: cython.longlong
+) -> cython.void:
+    """Learn the sender: an entry is updated always, made only for who speaks to us."""
+    entry: Neighbour | None = interface.neighbours.find(0, low)
+    if entry is None:
+        if not ours or not interface.on_link(0, low):
+            return
+        entry = interface.neighbours.obtain(0, low, now)
+    if entry.learn(arp.sender_mac, now):
+        _send_waiting(interface, entry)
+
+
+@cython.cfunc
+def _send_waiting(interface: Interface, neighbour: Neighbour) -> cython.void:
+    """Send what waited, now that the address is known."""
+    if neighbour.waiting is None:
+        return
+    frames: list = neighbour.waiting
+    neighbour.waiting = None
+    if neighbour in interface.unresolved:
+        interface.unresolved.remove(neighbour)
+    mac: bytes = int(neighbour.mac).to_bytes(6, "big")
+    frame: bytes
+    for frame in frames:
+        if not interface.outgoing.append(mac + frame[6:]):
+            interface.counters.add(REPLY_QUEUE_FULL)
+
+
+@cython.cfunc
+def _send(
+    interface: Interface,
+    operation: cython.uint,
+    sender_ip: cython.uint,
+    target_mac: cython.ulonglong,
+    target_ip: cython.uint,
+    to: cython.ulonglong,
+) -> cython.void:
+    """Queue one ARP message on the link."""
+    emit_ethernet(_scratch, 0, to, interface.mac, ETHERTYPE_ARP)
+    _message.operation = operation
+    _message.sender_mac = interface.mac
+    _message.sender_ip = sender_ip
+    _message.target_mac = target_mac
+    _message.target_ip = target_ip
+    _message.emit(_scratch, ETHERNET_LEN)
+    if not interface.outgoing.append(read(_scratch, 0, ETHERNET_LEN + ARP_LEN)):
+        interface.counters.add(REPLY_QUEUE_FULL)
+
+
+@cython.cfunc
+def _request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
+    """Ask for a neighbour's address: by unicast while the old one is in use, else by broadcast."""
+    neighbour.requested_at = now
+    neighbour.requests += 1
+    to: cython.ulonglong = neighbour.mac if neighbour.mac != 0 else BROADCAST_MAC
+    source: Address = interface.addresses[0]
+    address: Address
+    for address in interface.addresses:
+        if is_v4(address.high, address.low) and address.contains(0, neighbour.address_low):
+            source = address
+            break
+    _send(interface, REQUEST, low_v4(source.low), 0, low_v4(neighbour.address_low), to)
+    interface.counters.add(ARP_REQUESTS_OUT)
+
+
+@cython.cfunc
+def hold(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
+    """The last committed frame's next hop is unresolved: let it wait, and ask."""
+    frame: bytes = interface.outgoing.take_back()
+    if neighbour.waiting is None:
+        interface.unresolved.append(neighbour)
+        neighbour.requests = 0
+    if not neighbour.enqueue(frame, now):
+        interface.counters.add(NEIGHBOUR_QUEUE_FULL)
+    if neighbour.should_request(now):
+        _request(interface, neighbour, now)
+
+
+@cython.cfunc
+def ask_again(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
+    """An entry past its freshness was used: it stays in use while it is asked for."""
+    if neighbour.state == STATIC or not neighbour.should_request(now):
+        return
+    if neighbour.requests >= UNICAST_REQUESTS:
+        neighbour.state = UNRESOLVED
+        neighbour.mac = 0
+        neighbour.fresh_until = 0
+        neighbour.requests = 0
+        return
+    if interface.outgoing.has_room():
+        _request(interface, neighbour, now)
+
+
+@cython.cfunc
+def resolve(interface: Interface, now: cython.longlong) -> cython.void:
+    """Once a second while anything waits: ask again, give up after `REQUESTS_MAX`."""
+    neighbour: Neighbour
+    for neighbour in list(interface.unresolved):
+        if not neighbour.should_request(now):
+            continue
+        if neighbour.requests >= REQUESTS_MAX:
+            waiting: list = neighbour.waiting or []
+            interface.counters.add(NEIGHBOUR_UNREACHABLE, len(waiting))
+            neighbour.waiting = None
+            interface.unresolved.remove(neighbour)
+        elif interface.outgoing.has_room():
+            _request(interface, neighbour, now)
+
+
+@cython.cfunc
+def announce(interface: Interface) -> cython.void:
+    """Tell the link who we are: one request for each own IPv4 address (RFC 5227 2.3)."""
+    address: Address
+    for address in interface.addresses:
+        if is_v4(address.high, address.low):
+            own: cython.uint = low_v4(address.low)
+            _send(interface, REQUEST, own, 0, own, BROADCAST_MAC)

@@ -1,0 +1,129 @@
+"""A link of the stack: its addresses, its neighbours, and the frames that leave on it."""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.frame import TransmitBatch
+from cython.cimports.corten.core.counter import Counters
+from cython.cimports.corten.ip.neighbour import NeighbourTable
+
+from corten.endpoint.error import CortenError
+from corten.wire.address import parse_address, parse_mac, parse_network
+
+if not cython.compiled:
+    ADDRESSES_MAX = 64
+
+
+@cython.final
+@cython.cclass
+class Address:
+    """One of our own addresses, with its subnet."""
+
+    high: cython.ulonglong
+    low: cython.ulonglong
+    prefix_len: cython.int  # of 128
+    broadcast: cython.ulonglong  # low half of the subnet's broadcast address; 0: it has none
+    network: cython.ulonglong  # low half of the subnet's own address
+
+    def __init__(self, text: str) -> None:
+        high, low, prefix_len = parse_network(text)
+        self.high = high
+        self.low = low
+        self.prefix_len = prefix_len
+        self.broadcast = 0
+        self.network = 0
+        if prefix_len >= 96 and high == 0 and prefix_len < 127:
+            host_bits = (1 << (128 - prefix_len)) - 1
+            self.broadcast = low | host_bits
+            self.network = low & ~host_bits
+
+    def contains(self, high: int, low: int) -> bool:
+        """Whether an address lies in this subnet."""
+        shift = 128 - self.prefix_len
+        return ((high << 64) | low) >> shift == ((self.high << 64) | self.low) >> shift
+
+
+@cython.final
+@cython.cclass
+class Interface:
+    """One link. `outgoing` holds the frames to send; its owner flushes and clears it."""
+
+    name: str
+    index: cython.int
+    mac: cython.ulonglong
+    mtu: cython.uint
+    offload_checksum: cython.bint  # the link completes checksums
+    offload_segmentation: cython.bint  # the link cuts super-segments
+    is_leader: cython.bint  # of the workers of this link: announces, answers broadcasts
+    outgoing: TransmitBatch
+    neighbours: NeighbourTable
+    counters: Counters
+    addresses: list  # of Address
+    gateway_high: cython.ulonglong
+    gateway_low: cython.ulonglong
+    has_gateway: cython.bint
+    unresolved: list  # of Neighbour with packets waiting
+    relay: object  # called with an ARP frame that changed or confirmed an entry; or None
+
+    def __init__(
+        self,
+        name: str,
+        index: int,
+        mac: str,
+        addresses: list[str],
+        counters: Counters,
+        mtu: int = 1500,
+        gateway: str | None = None,
+    ) -> None:
+        if not 68 <= mtu <= 65535:
+            raise CortenError(f"mtu={mtu}: must be between 68 and 65535")
+        if not addresses:
+            raise CortenError(f"link {name}: give it an address, such as address=10.0.2.2/24")
+        self.name = name
+        self.index = index
+        self.mac = parse_mac(mac)
+        self.mtu = mtu
+        self.offload_checksum = False
+        self.offload_segmentation = False
+        self.is_leader = True
+        self.outgoing = TransmitBatch()
+        self.neighbours = NeighbourTable()
+        self.counters = counters
+        self.addresses = [Address(text) for text in addresses]
+        self.unresolved = []
+        self.relay = None
+        self.has_gateway = gateway is not None
+        self.gateway_high, self.gateway_low = parse_address(gateway) if gateway else (0, 0)
+        if gateway and not any(a.contains(self.gateway_high, self.gateway_low) for a in self.addresses):
+            raise CortenError(f"gateway={gateway}: not in a subnet of link {name}")
+
+    @cython.cfunc
+    def owns(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+        """Whether the address is one of ours on this link."""
+        address: Address
+        for address in self.addresses:
+            if address.low == low and address.high == high:
+                return True
+        return False
+
+    @cython.cfunc
+    def is_broadcast(self, low: cython.ulonglong) -> cython.bint:
+        """Whether an IPv4 address (low half) is a broadcast on this link (RFC 1122 3.2.1.3)."""
+        v4: cython.uint = cython.cast(cython.uint, low & _V4_MASK)
+        if v4 == _ALL_ONES:
+            return True
+        address: Address
+        for address in self.addresses:
+            if address.broadcast != 0 and low in (address.broadcast, address.network):
+                return True
+        return False
+
+    @cython.cfunc
+    def on_link(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+        """Whether the address is in one of this link's subnets."""
+        address: Address
+        return any(address.contains(high, low) for address in self.addresses)
+
+
+_ALL_ONES: cython.uint = 0xFFFF_FFFF
+_V4_MASK: cython.ulonglong = 0xFFFF_FFFF

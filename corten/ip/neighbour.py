@@ -1,0 +1,142 @@
+"""The link-layer addresses of the stations around us: one cache a link and worker.
+
+Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for `FRESH_NS` after it was confirmed, by an ARP
+message or by TCP's own progress; used after that it stays in use while unicast requests ask again;
+unanswered, it is resolved anew by broadcast. Requests for one address leave at most once a second.
+A bounded number of packets waits for an answer, the oldest gives way. The table is bounded: the
+entry used longest ago gives way. Static entries never age and are never overwritten.
+"""
+
+from __future__ import annotations
+
+import cython
+
+if not cython.compiled:
+    UNRESOLVED = 0
+    REACHABLE = 1
+    STATIC = 2
+    WAITING_MAX = 16  # frames that wait for one address
+    REQUESTS_MAX = 5  # unanswered, one a second, before what waits is dropped
+    UNICAST_REQUESTS = 3  # for an entry in use, before it is resolved anew
+    TABLE_MAX = 4096
+
+FRESH_NS: cython.longlong = 60_000_000_000
+RETRY_NS: cython.longlong = 1_000_000_000
+FOREVER: cython.longlong = 0x7FFF_FFFF_FFFF_FFFF
+
+
+@cython.final
+@cython.cclass
+class Neighbour:
+    """One station on the link."""
+
+    address_high: cython.ulonglong
+    address_low: cython.ulonglong
+    mac: cython.ulonglong
+    state: cython.uint
+    fresh_until: cython.longlong  # beyond this, using it asks again; 0 while unresolved
+    requested_at: cython.longlong
+    requests: cython.uint  # sent since the last confirmation
+    waiting: list | None  # whole frames, their destination address still blank
+    waiting_since: cython.longlong
+    used_at: cython.longlong
+
+    def __init__(self, address_high: cython.ulonglong, address_low: cython.ulonglong) -> None:
+        self.address_high = address_high
+        self.address_low = address_low
+        self.mac = 0
+        self.state = UNRESOLVED
+        self.fresh_until = 0
+        self.requested_at = -RETRY_NS
+        self.requests = 0
+        self.waiting = None
+        self.waiting_since = 0
+        self.used_at = 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def confirm(self, now: cython.longlong) -> cython.void:
+        """The station answered: by ARP, or by acknowledging what we sent (RFC 1122 2.3.2.1)."""
+        if self.state == REACHABLE:
+            self.fresh_until = now + FRESH_NS
+            self.requests = 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def learn(self, mac: cython.ulonglong, now: cython.longlong) -> cython.bint:
+        """An ARP message says where the station is; False for a static entry."""
+        if self.state == STATIC:
+            return False
+        self.mac = mac
+        self.state = REACHABLE
+        self.fresh_until = now + FRESH_NS
+        self.requests = 0
+        return True
+
+    @cython.cfunc
+    def enqueue(self, frame: bytes, now: cython.longlong) -> cython.bint:
+        """Let a frame wait for the address; False when an older one had to give way."""
+        if self.waiting is None:
+            self.waiting = []
+            self.waiting_since = now
+        self.waiting.append(frame)
+        if len(self.waiting) > WAITING_MAX:
+            self.waiting.pop(0)
+            return False
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def should_request(self, now: cython.longlong) -> cython.bint:
+        """At most one request a second for each address (RFC 1122 2.3.2.1, MUST)."""
+        return now - self.requested_at >= RETRY_NS
+
+
+@cython.final
+@cython.cclass
+class NeighbourTable:
+    """The neighbours of one link, by address."""
+
+    _entries: dict
+
+    def __init__(self) -> None:
+        self._entries = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @cython.cfunc
+    def find(self, high: cython.ulonglong, low: cython.ulonglong) -> Neighbour | None:
+        return self._entries.get((high, low))
+
+    @cython.cfunc
+    def obtain(
+        self, high: cython.ulonglong, low: cython.ulonglong, now: cython.longlong
+    ) -> Neighbour:
+        """The entry of an address, made if need be."""
+        key = (high, low)
+        entry = self._entries.get(key)
+        if entry is None:
+            if len(self._entries) >= TABLE_MAX:
+                self._evict()
+            entry = self._entries[key] = Neighbour(high, low)
+        neighbour: Neighbour = entry
+        neighbour.used_at = now
+        return neighbour
+
+    @cython.cfunc
+    def _evict(self) -> cython.void:
+        """Drop the entry used longest ago that is neither static nor has packets waiting."""
+        oldest: Neighbour | None = None
+        entry: Neighbour
+        for entry in self._entries.values():
+            if entry.state == STATIC or entry.waiting is not None:
+                continue
+            if oldest is None or entry.used_at < oldest.used_at:
+                oldest = entry
+        if oldest is not None:
+            del self._entries[(oldest.address_high, oldest.address_low)]
+
+    def entries(self) -> list[Neighbour]:
+        """All of them, for listing."""
+        return list(self._entries.values())

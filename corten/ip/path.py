@@ -1,0 +1,109 @@
+"""A path: everything between TCP and the wire for one pair of addresses, made ready once.
+
+It holds the link and IP header as a template, the sums over it, and the neighbour it leads to, so
+that TCP knows no address family: it asks for room (`emit`), writes its header and slices behind
+it, and commits. All connections between the same two addresses share one path.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Arena, copy, fold, sum_octets
+from cython.cimports.corten.core.counter import Counters
+from cython.cimports.corten.core.field import put16
+from cython.cimports.corten.core.frame import GSO_TCPV4, TransmitBatch
+from cython.cimports.corten.ip.arp import ask_again, hold
+from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.neighbour import Neighbour
+from cython.cimports.corten.wire.address_field import low_v4
+from cython.cimports.corten.wire.checksum import pseudo_sum
+from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_IPV4, emit_ethernet
+from cython.cimports.corten.wire.ipv4 import IPV4_HEADER_LEN, PROTOCOL_TCP, emit_ipv4
+from cython.cimports.corten.wire.mac_field import put48
+
+if not cython.compiled:
+    DEFAULT_TTL = 64  # RFC 1700
+    IPV4_TOTAL_LEN_AT = 2
+    IPV4_CHECKSUM_AT = 10
+
+
+@cython.final
+@cython.cclass
+class Path:
+    """One (local, remote) pair over one interface."""
+
+    interface: Interface
+    batch: TransmitBatch
+    neighbour: Neighbour
+    local_high: cython.ulonglong
+    local_low: cython.ulonglong
+    remote_high: cython.ulonglong
+    remote_low: cython.ulonglong
+    mtu: cython.uint
+    header_len: cython.Py_ssize_t  # link and IP headers
+    ip_header_len: cython.uint
+    gso_type: cython.longlong
+    tcp_sum: cython.uint  # pseudo-header sum for TCP, without the length
+    _template: Arena
+    _ip_sum: cython.uint  # of the IP header with length and checksum zero
+
+    def __init__(
+        self,
+        interface: Interface,
+        neighbour: Neighbour,
+        local: tuple[int, int],
+        remote: tuple[int, int],
+    ) -> None:
+        self.interface = interface
+        self.batch = interface.outgoing
+        self.neighbour = neighbour
+        self.local_high, self.local_low = local
+        self.remote_high, self.remote_low = remote
+        self.mtu = interface.mtu
+        self.gso_type = GSO_TCPV4
+        self.ip_header_len = IPV4_HEADER_LEN
+        self.header_len = ETHERNET_LEN + IPV4_HEADER_LEN
+        self._template = Arena(self.header_len)
+        emit_ethernet(self._template, 0, 0, interface.mac, ETHERTYPE_IPV4)
+        emit_ipv4(
+            self._template,
+            ETHERNET_LEN,
+            low_v4(self.local_low),
+            low_v4(self.remote_low),
+            PROTOCOL_TCP,
+            0,
+            DEFAULT_TTL,
+            0,
+            0,
+            True,
+        )
+        put16(self._template, ETHERNET_LEN + IPV4_TOTAL_LEN_AT, 0)
+        put16(self._template, ETHERNET_LEN + IPV4_CHECKSUM_AT, 0)
+        self._ip_sum = sum_octets(self._template, ETHERNET_LEN, IPV4_HEADER_LEN)
+        self.tcp_sum = pseudo_sum(
+            self.local_high, self.local_low, self.remote_high, self.remote_low, PROTOCOL_TCP
+        )
+
+    @cython.cfunc
+    def emit(self, transport_len: cython.uint) -> cython.Py_ssize_t:
+        """Open a frame whose transport part has `transport_len` octets; where its header goes in
+        `batch.headers`. The batch must have room."""
+        headers: Arena = self.batch.headers
+        at: cython.Py_ssize_t = self.batch.begin()
+        copy(headers, at, self._template, 0, self.header_len)
+        put48(headers, at, self.neighbour.mac)
+        total_len: cython.uint = IPV4_HEADER_LEN + transport_len
+        ip_at: cython.Py_ssize_t = at + ETHERNET_LEN
+        put16(headers, ip_at + IPV4_TOTAL_LEN_AT, total_len)
+        put16(headers, ip_at + IPV4_CHECKSUM_AT, 0xFFFF - fold(self._ip_sum + total_len))
+        return ip_at + IPV4_HEADER_LEN
+
+    @cython.cfunc
+    def commit(self, transport_header_len: cython.Py_ssize_t, now: cython.longlong) -> cython.void:
+        """Close the frame. While the neighbour's address is unknown it waits there instead."""
+        self.batch.commit(self.header_len + transport_header_len)
+        if now >= self.neighbour.fresh_until:
+            if self.neighbour.mac == 0:
+                hold(self.interface, self.neighbour, now)
+            else:
+                ask_again(self.interface, self.neighbour, now)

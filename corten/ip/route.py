@@ -1,0 +1,143 @@
+"""Routes: which link and next hop lead to an address (RFC 1122 3.3.1). Longest prefix wins.
+
+The stack's paths come from here: `RouteTable.path(local, remote)` finds or makes the Path of a
+pair of addresses. The cache of paths is bounded; a path dropped from it lives on in its connections.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.ip.interface import Address, Interface
+from cython.cimports.corten.ip.path import Path
+
+from corten.endpoint.error import CortenError
+from corten.wire.address import format_address, parse_address, parse_network
+
+if not cython.compiled:
+    PATHS_MAX = 65536
+    ROUTES_MAX = 1024
+
+
+@cython.final
+@cython.cclass
+class Route:
+    """A prefix and where it leads: a next hop on an interface."""
+
+    high: cython.ulonglong
+    low: cython.ulonglong
+    prefix_len: cython.int
+    interface: Interface
+    gateway_high: cython.ulonglong
+    gateway_low: cython.ulonglong
+
+    def __init__(self, network: str, interface: Interface, gateway: str) -> None:
+        self.high, self.low, self.prefix_len = parse_network(network)
+        self.gateway_high, self.gateway_low = parse_address(gateway)
+        self.interface = interface
+
+    def contains(self, high: int, low: int) -> bool:
+        """Whether the route's prefix covers an address."""
+        shift = 128 - self.prefix_len
+        return ((high << 64) | low) >> shift == ((self.high << 64) | self.low) >> shift
+
+
+@cython.final
+@cython.cclass
+class RouteTable:
+    """The routes of a stack: its links' subnets, routes added, and the gateways."""
+
+    interfaces: list
+    routes: list
+    _paths: dict
+
+    def __init__(self) -> None:
+        self.interfaces = []
+        self.routes = []
+        self._paths = {}
+
+    def add(self, network: str, interface: Interface, gateway: str) -> None:
+        """Send what is for `network` to `gateway` on a link. CortenError when it is not on it."""
+        route = Route(network, interface, gateway)
+        if not interface.on_link(route.gateway_high, route.gateway_low):
+            raise CortenError(f"gateway {gateway}: not in a subnet of link {interface.name}")
+        if len(self.routes) >= ROUTES_MAX:
+            raise CortenError(f"more than {ROUTES_MAX} routes")
+        self.routes.append(route)
+        self.routes.sort(key=_by_prefix, reverse=True)
+        self._paths.clear()
+
+    @cython.cfunc
+    def path(
+        self,
+        local_high: cython.ulonglong,
+        local_low: cython.ulonglong,
+        remote_high: cython.ulonglong,
+        remote_low: cython.ulonglong,
+        now: cython.longlong,
+    ) -> Path | None:
+        """The path of a pair of addresses; None when there is no route."""
+        key = (local_low, remote_low, local_high, remote_high)
+        found = self._paths.get(key)
+        if found is not None:
+            return found
+        path: Path | None = self._make(local_high, local_low, remote_high, remote_low, now)
+        if path is not None:
+            if len(self._paths) >= PATHS_MAX:
+                self._paths.clear()
+            self._paths[key] = path
+        return path
+
+    @cython.cfunc
+    def _make(
+        self,
+        local_high: cython.ulonglong,
+        local_low: cython.ulonglong,
+        remote_high: cython.ulonglong,
+        remote_low: cython.ulonglong,
+        now: cython.longlong,
+    ) -> Path | None:
+        hop = self.next_hop(remote_high, remote_low)
+        if hop is None:
+            return None
+        interface: Interface = hop[0]
+        return Path(
+            interface,
+            interface.neighbours.obtain(hop[1], hop[2], now),
+            (local_high, local_low),
+            (remote_high, remote_low),
+        )
+
+    def next_hop(self, high: int, low: int) -> tuple[Interface, int, int] | None:
+        """(interface, next hop's address halves) towards an address."""
+        interface: Interface
+        for interface in self.interfaces:
+            if interface.on_link(high, low):
+                return interface, high, low
+        route: Route
+        for route in self.routes:
+            if route.contains(high, low):
+                return route.interface, route.gateway_high, route.gateway_low
+        for interface in self.interfaces:
+            if interface.has_gateway:
+                return interface, interface.gateway_high, interface.gateway_low
+        return None
+
+    def source_for(self, high: int, low: int) -> tuple[int, int]:
+        """Which of our addresses to send from towards an address (RFC 1122 3.3.4.3).
+
+        CortenError without a route.
+        """
+        hop = self.next_hop(high, low)
+        if hop is None:
+            raise CortenError(f"no route to {format_address(high, low)}: add gateway=… to a link")
+        interface: Interface = hop[0]
+        address: Address
+        for address in interface.addresses:
+            if address.contains(hop[1], hop[2]):
+                return address.high, address.low
+        first: Address = interface.addresses[0]
+        return first.high, first.low
+
+
+def _by_prefix(route: Route) -> int:
+    return route.prefix_len

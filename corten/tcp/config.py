@@ -1,0 +1,90 @@
+"""What may be set of a TCP, with the defaults and where they come from. Times in nanoseconds."""
+
+from __future__ import annotations
+
+import cython
+
+from corten.endpoint.error import CortenError
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+
+
+@cython.final
+@cython.cclass
+class Config:
+    """One set of settings: a stack has one, a listener or a connection may have its own.
+
+    `Config(rto_min_ns=…, …)`; an unknown name or an impossible value raises CortenError.
+    """
+
+    rto_min_ns: cython.longlong  # writable; RFC 6298 2.4 says 1 s; deployed stacks use 200 ms
+    rto_initial_ns: cython.longlong  # writable; RFC 6298 2.1
+    rto_max_ns: cython.longlong  # writable; RFC 6298 2.5: at least 60 s
+    user_timeout_ns: cython.longlong  # writable; R2: unacknowledged this long, the connection ends (RFC 9293 3.8.3)
+    syn_timeout_ns: cython.longlong  # writable; R2 for SYN: at least 3 minutes (MUST-23)
+    syn_ack_retries: cython.uint  # writable; of a passive open
+    time_wait_ns: cython.longlong  # writable; 2 MSL; RFC 9293 says MSL 2 min, deployed stacks 30 s
+    time_wait_max: cython.Py_ssize_t  # writable; the oldest gives way
+    fin_wait_ns: cython.longlong  # writable; FIN-WAIT-2 of a connection whose application is gone
+    delayed_ack_ns: cython.longlong  # writable; under 500 ms (MUST-40)
+    receive_buffer: cython.Py_ssize_t  # writable; octets; bounds the window and what may be held
+    send_high_water: cython.Py_ssize_t  # writable; `send` answers False from here
+    send_low_water: cython.Py_ssize_t  # writable; `on_writable` at or below it
+    initial_window: cython.uint  # writable; segments (RFC 6928)
+    connections_max: cython.Py_ssize_t  # writable; of one stack
+    syn_queue_max: cython.Py_ssize_t  # writable; half-open connections; the oldest gives way
+    sack: cython.bint  # writable; RFC 2018
+    timestamps: cython.bint  # writable; RFC 7323
+    window_scale: cython.bint  # writable; RFC 7323
+    nagle: cython.bint  # writable; RFC 1122 4.2.3.4; off: a breath's sends go out together anyhow
+    congestion: str  # writable; "cubic" (RFC 9438) or "reno" (RFC 5681)
+
+    def __init__(self, **settings: object) -> None:
+        self.rto_min_ns = 200 * MS
+        self.rto_initial_ns = SECOND
+        self.rto_max_ns = 60 * SECOND
+        self.user_timeout_ns = 120 * SECOND
+        self.syn_timeout_ns = 180 * SECOND
+        self.syn_ack_retries = 5
+        self.time_wait_ns = 60 * SECOND
+        self.time_wait_max = 32768
+        self.fin_wait_ns = 60 * SECOND
+        self.delayed_ack_ns = 40 * MS
+        self.receive_buffer = 256 * 1024
+        self.send_high_water = 512 * 1024
+        self.send_low_water = 128 * 1024
+        self.initial_window = 10
+        self.connections_max = 1 << 20
+        self.syn_queue_max = 4096
+        self.sack = True
+        self.timestamps = True
+        self.window_scale = True
+        self.nagle = False
+        self.congestion = "cubic"
+        for name, value in settings.items():
+            if name.startswith("_") or not hasattr(self, name):
+                raise CortenError(f"no such TCP setting: {name}")
+            setattr(self, name, value)
+        self._verify()
+
+    def _verify(self) -> None:
+        if self.congestion not in ("cubic", "reno"):
+            raise CortenError(f"congestion={self.congestion!r}: choose cubic or reno")
+        if not 0 < self.delayed_ack_ns < 500 * MS:
+            raise CortenError("delayed_ack_ns must be between 0 and 500 ms (RFC 9293, MUST-40)")
+        if self.rto_min_ns <= 0 or self.rto_max_ns < self.rto_min_ns:
+            raise CortenError("rto_min_ns must be above 0 and not above rto_max_ns")
+        if self.receive_buffer < 2048 or self.receive_buffer > 1 << 29:
+            raise CortenError("receive_buffer must be between 2 KiB and 512 MiB")
+        if self.send_low_water > self.send_high_water:
+            raise CortenError("send_low_water must not be above send_high_water")
+        if self.time_wait_max < 1 or self.connections_max < 1 or self.syn_queue_max < 1:
+            raise CortenError("time_wait_max, connections_max and syn_queue_max must be at least 1")
+
+    def with_settings(self, settings: dict) -> Config:
+        """This one, or a copy with some settings changed."""
+        if not settings:
+            return self
+        names = (name for name in dir(self) if not name.startswith("_") and name != "with_settings")
+        return Config(**{**{name: getattr(self, name) for name in names}, **settings})

@@ -1,0 +1,67 @@
+"""Congestion control: the interface. An algorithm sees numbers, never the connection.
+
+Rules. `window` and `ssthresh` are octets. `on_ack` is called for each acknowledgement that moves
+SND.UNA outside fast recovery, and only while the window was the limit (RFC 7661 4.4 in spirit);
+`on_loss` once when fast recovery starts; `on_timeout` once for each retransmission timeout of new
+data. Times are nanoseconds.
+"""
+
+from __future__ import annotations
+
+import cython
+
+if not cython.compiled:
+    WINDOW_MAX = 0x3FFF_FFFF  # what a scaled window can carry
+
+
+@cython.cclass
+class CongestionControl:
+    """How much a connection may have in flight."""
+
+    window: cython.uint
+    ssthresh: cython.uint
+    mss: cython.uint
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        self.mss = mss
+        self.window = initial_window
+        self.ssthresh = WINDOW_MAX
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def slow_start(self, acked: cython.uint) -> cython.void:
+        """RFC 5681 3.1 (2): one segment an acknowledgement at the most without super-segments;
+        with them, as many octets as were acknowledged (RFC 3465 with L = 2 for each segment)."""
+        self.window += acked
+        if self.window > WINDOW_MAX:
+            self.window = WINDOW_MAX
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def on_ack(self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong) -> cython.void:
+        """`acked` octets left the network."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.void:
+        """Fast recovery begins with `in_flight` octets outstanding."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def on_timeout(
+        self, in_flight: cython.uint, first: cython.bint, now: cython.longlong
+    ) -> cython.void:
+        """The retransmission timer expired; `first` unless the same data timed out before."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def on_idle(self, initial_window: cython.uint) -> cython.void:
+        """Nothing was sent for a retransmission timeout: restart (RFC 5681 4.1)."""
+        if self.window > initial_window:
+            self.window = initial_window
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def floor(self, octets: cython.uint) -> cython.uint:
+        """At least two segments (RFC 5681, equation 4)."""
+        return octets if octets > 2 * self.mss else 2 * self.mss

@@ -1,0 +1,33 @@
+"""One timer in the wheel for all of a connection's deadlines.
+
+The wheel knows the earliest of them, or an instant before it: a deadline that moves to later
+costs nothing here, the timer then fires early once and is set anew.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.tcb import Tcb
+
+
+@cython.cfunc
+def retime(host: TcpHost, tcb: Tcb) -> cython.void:
+    """Tell the wheel, if an earlier deadline came up than it knows of."""
+    earliest: cython.longlong = _NONE
+    if tcb.rtx_at != 0:
+        earliest = tcb.rtx_at
+    if tcb.ack_at != 0 and tcb.ack_at < earliest:
+        earliest = tcb.ack_at
+    if tcb.user_at != 0 and tcb.user_at < earliest:
+        earliest = tcb.user_at
+    if tcb.end_at != 0 and tcb.end_at < earliest:
+        earliest = tcb.end_at
+    if earliest == _NONE or tcb.timer < 0:
+        return
+    if tcb.armed_at == 0 or earliest < tcb.armed_at:
+        tcb.armed_at = earliest
+        host.wheel.arm(tcb.timer, earliest)
+
+
+_NONE: cython.longlong = 0x7FFF_FFFF_FFFF_FFFF

@@ -1,0 +1,362 @@
+"""Segments onto the wire: headers, options, slices of the application's buffers, checksums.
+
+Everything that leaves goes through `_finish`, which completes the checksum or leaves it to the
+link. A frame whose neighbour is still unresolved will wait as a copy: it is completed here.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Arena, Memory, fold, sum_octets, sum_range
+from cython.cimports.corten.core.field import put16, put32
+from cython.cimports.corten.core.frame import FRAME_SLICES, TransmitBatch
+from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_sub
+from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
+from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.wire.reason import (
+    OCTETS_OUT,
+    REPLY_QUEUE_FULL,
+    RESETS_OUT,
+    SEGMENTS_OUT,
+)
+from cython.cimports.corten.wire.tcp import ACK, FIN, PSH, RST, SYN, TCP_HEADER_LEN, Segment, emit_tcp
+from cython.cimports.corten.wire.tcp_option import (
+    emit_sack_header,
+    emit_syn_options,
+    emit_timestamp,
+)
+
+if not cython.compiled:
+    CHECKSUM_AT = 16
+    TIMESTAMP_LEN = 12
+    SACK_BLOCKS_MAX = 3  # beside timestamps; four without (RFC 2018 3)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def timestamp_of(offset: cython.uint, now: cython.longlong) -> cython.uint:
+    """TSval at an instant: milliseconds, offset for each pair of sockets (RFC 7323 5.4)."""
+    return seq_add(cython.cast(cython.uint, (now // TIMESTAMP_TICK_NS) & _U32), offset)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def can_offload(path: Path) -> cython.bint:
+    """Whether the link completes checksums, and the frame will not have to wait as a copy."""
+    return path.interface.offload_checksum and path.neighbour.mac != 0
+
+
+@cython.cfunc
+def _finish(
+    path: Path,
+    at: cython.Py_ssize_t,
+    header_len: cython.Py_ssize_t,
+    payload_len: cython.Py_ssize_t,
+    now: cython.longlong,
+) -> cython.void:
+    """The checksum, and the frame is closed."""
+    batch: TransmitBatch = path.batch
+    tcp_len: cython.uint = cython.cast(cython.uint, header_len + payload_len)
+    pseudo: cython.ulonglong = path.tcp_sum + tcp_len
+    if can_offload(path):
+        put16(batch.headers, at + CHECKSUM_AT, fold(pseudo))
+        batch.needs_checksum(path.header_len, CHECKSUM_AT)
+    else:
+        pseudo += sum_octets(batch.headers, at, header_len)
+        if payload_len > 0:
+            pseudo += _sum_slices(batch)
+        put16(batch.headers, at + CHECKSUM_AT, 0xFFFF - fold(pseudo))
+    path.commit(header_len, now)
+
+
+@cython.cfunc
+def _sum_slices(batch: TransmitBatch) -> cython.ulonglong:
+    """The sum of the open frame's slices, each shifted to where it stands."""
+    total: cython.ulonglong = 0
+    odd: cython.bint = False
+    k: cython.Py_ssize_t
+    for k in range(batch.first_slice[batch.count], batch.slices):
+        length: cython.Py_ssize_t = batch.slice_len[k]
+        part: cython.uint = sum_range(
+            cython.cast(Memory, batch.slice_memory[k]), batch.slice_at[k], length
+        )
+        if odd:
+            part = ((part & 0xFF) << 8) | (part >> 8)
+        total += part
+        if length & 1:
+            odd = not odd
+    return total
+
+
+@cython.cfunc
+def next_window(tcb: Tcb) -> cython.uint:
+    """The window field to send; moves RCV.ADV (RFC 9293 3.8.6.2.2).
+
+    The right edge never retreats, and advances only by a segment or half the buffer (MUST-39). The
+    field is rounded up, so that the shift loses nothing of what was promised.
+    """
+    room: cython.Py_ssize_t = tcb.config.receive_buffer - tcb.retained_len - tcb.slices_len
+    if room < 0:
+        room = 0
+    promised: cython.uint = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
+    window: cython.uint = promised
+    if room > promised:
+        gain: cython.Py_ssize_t = room - promised
+        if gain >= tcb.snd_mss or gain >= tcb.config.receive_buffer // 2:
+            window = cython.cast(cython.uint, room)
+    field: cython.uint = (window + (1 << tcb.rcv_shift) - 1) >> tcb.rcv_shift
+    if field > 0xFFFF:
+        field = 0xFFFF
+    edge: cython.uint = seq_add(tcb.rcv_nxt, field << tcb.rcv_shift)
+    if seq_gt(edge, tcb.rcv_adv):
+        tcb.rcv_adv = edge
+    return field
+
+
+@cython.cfunc
+def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) -> cython.void:
+    """SYN or SYN-ACK with our options (RFC 9293 3.7.1, RFC 7323 2, RFC 2018 2)."""
+    path: Path = tcb.path
+    headers: Arena = path.batch.headers
+    options: cython.Py_ssize_t = 20
+    shift: cython.int = tcb.rcv_shift if tcb.config.window_scale else -1
+    sack: cython.bint = tcb.config.sack
+    stamps: cython.bint = tcb.config.timestamps
+    if flags & ACK:  # answer only what was offered
+        if tcb.snd_shift == _NO_SHIFT:
+            shift = -1
+        sack = tcb.sack_ok
+        stamps = tcb.timestamps_ok
+    options = 4 + (4 if shift >= 0 else 0) + (4 if sack else 0) + (TIMESTAMP_LEN if stamps else 0)
+    if sack and stamps:
+        options -= 4  # SACK-permitted takes the place of the timestamps' padding
+    at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))
+    used: cython.Py_ssize_t = emit_syn_options(
+        headers,
+        at + TCP_HEADER_LEN,
+        path.mtu - path.ip_header_len - TCP_HEADER_LEN,
+        shift,
+        sack,
+        stamps,
+        timestamp_of(tcb.ts_offset, now),
+        tcb.ts_recent if flags & ACK else 0,
+    )
+    assert used == options
+    window: cython.Py_ssize_t = min(tcb.config.receive_buffer, 0xFFFF)  # never scaled
+    emit_tcp(
+        headers,
+        at,
+        tcb.local_port,
+        tcb.remote_port,
+        tcb.iss,
+        tcb.rcv_nxt if flags & ACK else 0,
+        flags | SYN,
+        cython.cast(cython.uint, window),
+        cython.cast(cython.uint, options),
+    )
+    if flags & ACK:
+        tcb.rcv_adv = seq_add(tcb.rcv_nxt, cython.cast(cython.uint, window))
+        tcb.last_ack_sent = tcb.rcv_nxt
+    host.counters.add(SEGMENTS_OUT)
+    _finish(path, at, TCP_HEADER_LEN + options, 0, now)
+
+
+@cython.cfunc
+def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, with SACK blocks while there are holes (RFC 2018 4)."""
+    path: Path = tcb.path
+    headers: Arena = path.batch.headers
+    blocks: list | None = None
+    options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
+    if tcb.sack_ok and tcb.reassembly is not None:
+        blocks = tcb.reassembly.blocks(SACK_BLOCKS_MAX if tcb.timestamps_ok else SACK_BLOCKS_MAX + 1)
+        if blocks:
+            options += 4 + 8 * len(blocks)
+    at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))
+    to: cython.Py_ssize_t = at + TCP_HEADER_LEN
+    if tcb.timestamps_ok:
+        emit_timestamp(headers, to, timestamp_of(tcb.ts_offset, now), tcb.ts_recent)
+        to += TIMESTAMP_LEN
+    if blocks:
+        emit_sack_header(headers, to, len(blocks))
+        to += 4
+        for start, end in blocks:
+            put32(headers, to, start)
+            put32(headers, to + 4, end)
+            to += 8
+    _header(tcb, at, tcb.snd_nxt, ACK, options)
+    host.counters.add(SEGMENTS_OUT)
+    _finish(path, at, TCP_HEADER_LEN + options, 0, now)
+
+
+@cython.cfunc
+def _header(
+    tcb: Tcb, at: cython.Py_ssize_t, seq: cython.uint, flags: cython.uint, options: cython.Py_ssize_t
+) -> cython.void:
+    """The fixed header of a segment that acknowledges RCV.NXT: nothing is owed after it."""
+    emit_tcp(
+        tcb.path.batch.headers,
+        at,
+        tcb.local_port,
+        tcb.remote_port,
+        seq,
+        tcb.rcv_nxt,
+        flags,
+        next_window(tcb),
+        cython.cast(cython.uint, options),
+    )
+    tcb.last_ack_sent = tcb.rcv_nxt
+    tcb.ack_now = False
+    tcb.unacked_len = 0
+    tcb.ack_at = 0
+
+
+@cython.cfunc
+def emit_data(
+    host: TcpHost,
+    tcb: Tcb,
+    seq: cython.uint,
+    piece: Piece | None,
+    offset: cython.Py_ssize_t,
+    length: cython.Py_ssize_t,
+    fin: cython.bint,
+    now: cython.longlong,
+) -> cython.Py_ssize_t:
+    """A segment of `length` octets (cut to 16 slices) from `offset` of `piece`, which lies at
+    `seq`; `fin`: a FIN behind the last of them, if all go. Returns how many octets went."""
+    path: Path = tcb.path
+    batch: TransmitBatch = path.batch
+    sendable: cython.Py_ssize_t = _sliceable(piece, offset, length)
+    if sendable < length:
+        length = sendable
+        fin = False
+    flags: cython.uint = ACK
+    if fin:
+        flags |= FIN
+    if seq_add(seq, cython.cast(cython.uint, length)) == tcb.snd_end and length > 0:
+        flags |= PSH
+    options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
+    header_len: cython.Py_ssize_t = TCP_HEADER_LEN + options
+    at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, header_len + length))
+    if tcb.timestamps_ok:
+        emit_timestamp(
+            batch.headers, at + TCP_HEADER_LEN, timestamp_of(tcb.ts_offset, now), tcb.ts_recent
+        )
+    _header(tcb, at, seq, flags, options)
+    left: cython.Py_ssize_t = length
+    while left > 0:
+        part: cython.Py_ssize_t = piece.length - offset
+        if part > left:
+            part = left
+        if part > 0:
+            batch.add_slice(piece.memory, piece.at + offset, part)
+        left -= part
+        piece = piece.next
+        offset = 0
+    if length > tcb.snd_mss:
+        batch.needs_segmentation(path.gso_type, tcb.snd_mss)
+        host.counters.add(SEGMENTS_OUT, (length + tcb.snd_mss - 1) // tcb.snd_mss)
+    else:
+        host.counters.add(SEGMENTS_OUT)
+    host.counters.add(OCTETS_OUT, length)
+    _finish(path, at, header_len, length, now)
+    return length
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _sliceable(
+    piece: Piece | None, offset: cython.Py_ssize_t, length: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """How many of `length` octets fit a frame's slices."""
+    count: cython.int = 0
+    found: cython.Py_ssize_t = 0
+    while piece is not None and found < length and count < FRAME_SLICES:
+        found += piece.length - offset
+        offset = 0
+        count += 1
+        piece = piece.next
+    return found if found < length else length
+
+
+@cython.cfunc
+def emit_reset(
+    host: TcpHost,
+    path: Path,
+    local_port: cython.uint,
+    remote_port: cython.uint,
+    seq: cython.uint,
+    ack: cython.uint,
+    flags: cython.uint,
+    now: cython.longlong,
+) -> cython.void:
+    """A RST without options (RFC 9293 3.10.7.1); counted, left out when the batch is full."""
+    if not path.batch.has_room():
+        host.counters.add(REPLY_QUEUE_FULL)
+        return
+    at: cython.Py_ssize_t = path.emit(TCP_HEADER_LEN)
+    emit_tcp(path.batch.headers, at, local_port, remote_port, seq, ack, flags | RST, 0, 0)
+    host.counters.add(RESETS_OUT)
+    host.counters.add(SEGMENTS_OUT)
+    _finish(path, at, TCP_HEADER_LEN, 0, now)
+
+
+@cython.cfunc
+def refuse(host: TcpHost, seg: Segment, now: cython.longlong) -> cython.void:
+    """Answer a segment that belongs to nothing here (RFC 9293 3.10.7.1): RST, never to a RST."""
+    if seg.flags & RST:
+        return
+    path: Path | None = host.routes.path(
+        seg.local_high, seg.local_low, seg.remote_high, seg.remote_low, now
+    )
+    if path is None:
+        return
+    if seg.flags & ACK:
+        emit_reset(host, path, seg.local_port, seg.remote_port, seg.ack, 0, 0, now)
+    else:
+        emit_reset(
+            host, path, seg.local_port, seg.remote_port, 0, seq_add(seg.seq, seg.length()), ACK, now
+        )
+
+
+@cython.cfunc
+def emit_ack_of(
+    host: TcpHost,
+    path: Path,
+    ports: cython.ulonglong,
+    seq: cython.uint,
+    ack: cython.uint,
+    window: cython.uint,
+    timestamps: cython.bint,
+    ts_value: cython.uint,
+    ts_echo: cython.uint,
+    now: cython.longlong,
+) -> cython.void:
+    """A bare acknowledgement of something that is no Tcb: TIME-WAIT. `ports`: local << 16 | remote."""
+    if not path.batch.has_room():
+        host.counters.add(REPLY_QUEUE_FULL)
+        return
+    options: cython.uint = TIMESTAMP_LEN if timestamps else 0
+    at: cython.Py_ssize_t = path.emit(TCP_HEADER_LEN + options)
+    if timestamps:
+        emit_timestamp(path.batch.headers, at + TCP_HEADER_LEN, ts_value, ts_echo)
+    emit_tcp(
+        path.batch.headers,
+        at,
+        cython.cast(cython.uint, ports >> 16),
+        cython.cast(cython.uint, ports & 0xFFFF),
+        seq,
+        ack,
+        ACK,
+        window,
+        options,
+    )
+    host.counters.add(SEGMENTS_OUT)
+    _finish(path, at, TCP_HEADER_LEN + options, 0, now)
+
+
+_U32: cython.longlong = 0xFFFF_FFFF
+_NO_SHIFT: cython.uint = 255  # Tcb.snd_shift while a handshake has not offered window scaling

@@ -1,0 +1,46 @@
+"""How a stack knows of its fellow workers: an interface, implemented by `worker/exchange.py`.
+
+A stack alone uses this base, which does nothing: every segment that matches nothing is a stranger's.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Memory
+
+
+@cython.cclass
+class Exchange:
+    """News of flows, and segments that belong to another worker."""
+
+    @cython.cfunc
+    def opened(self, flow_hash: cython.ulonglong) -> cython.void:
+        """A flow with this hash lives here from now on."""
+
+    @cython.cfunc
+    def closed(self, flow_hash: cython.ulonglong) -> cython.void:
+        """One flow with this hash is gone."""
+
+    @cython.cfunc
+    def offer(
+        self,
+        flow_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """A frame that matches nothing here: True when another worker took it.
+
+        `tried`: a bit for each worker that has looked already, so that nothing goes in circles.
+        """
+        return False
+
+    @cython.cfunc
+    def neighbour(
+        self, interface_index: cython.int, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+    ) -> cython.void:
+        """An ARP frame that changed or confirmed an entry: tell the other workers of the link."""

@@ -1,0 +1,52 @@
+"""Round-trip time and the retransmission timeout (RFC 6298). Nanoseconds throughout."""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.tcp.tcb import Tcb
+
+GRANULARITY_NS: cython.longlong = 1_000_000  # G: the wheel's tick
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def rtt_sample(
+    tcb: Tcb, sample: cython.longlong, rto_min: cython.longlong, rto_max: cython.longlong
+) -> cython.void:
+    """Take one measurement (2.2, 2.3) and set RTO (2.4, 2.5)."""
+    if sample < 1:
+        sample = 1
+    if tcb.srtt == 0:
+        tcb.srtt = sample
+        tcb.rttvar = sample // 2
+    else:
+        error: cython.longlong = tcb.srtt - sample
+        if error < 0:
+            error = -error
+        tcb.rttvar = (3 * tcb.rttvar + error) // 4  # before SRTT, with its old value
+        tcb.srtt = (7 * tcb.srtt + sample) // 8
+    compute_rto(tcb, rto_min, rto_max)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def compute_rto(tcb: Tcb, rto_min: cython.longlong, rto_max: cython.longlong) -> cython.void:
+    """RTO = SRTT + max(G, 4 RTTVAR), within its bounds: also what ends a back-off."""
+    if tcb.srtt == 0:
+        return
+    spread: cython.longlong = 4 * tcb.rttvar
+    if spread < GRANULARITY_NS:
+        spread = GRANULARITY_NS
+    rto: cython.longlong = tcb.srtt + spread
+    if rto < rto_min:
+        rto = rto_min
+    if rto > rto_max:
+        rto = rto_max
+    tcb.rto = rto
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def back_off(tcb: Tcb, rto_max: cython.longlong) -> cython.void:
+    """The timer expired: double (5.5)."""
+    tcb.rto = tcb.rto * 2 if tcb.rto * 2 < rto_max else rto_max

@@ -1,0 +1,171 @@
+"""The transmission control block: the variables of one connection (RFC 9293, 3.3.1). Data only.
+
+`ack`, `output`, `recovery`, `receive` and `timer` work on it and need not import one another.
+Relations that always hold in a synchronized state (checked by `TcpHost.check` in tests):
+
+    SND.UNA <= SND.NXT <= SND.END (+ 1 for a FIN)      RCV.NXT <= RCV.ADV
+    queued octets = SND.END - SND.UNA                  armed_at <= every deadline that is set
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.interval import Ranges
+from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.tcp.config import Config
+from cython.cimports.corten.tcp.congestion import CongestionControl
+from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.reassembly import Reassembly
+
+
+@cython.cclass
+class Tcb(Connection):
+    """One connection's variables; `TcpConnection` adds what an application may do with it."""
+
+    # -- who
+    host: object  # the TcpHost; None once the connection is gone
+    path: Path | None
+    config: Config | None
+    listener: object  # of a passive open, for its factory and its count; else None
+    hash: cython.ulonglong  # of the flow key, in the table
+    id: cython.int  # position in TcpHost.connections
+    timer: cython.int  # in the wheel
+    local_port: cython.uint
+    remote_port: cython.uint
+    state: cython.uint
+    passive: cython.bint  # SYN_RECEIVED came from LISTEN (MUST-11)
+
+    # -- send sequence space
+    iss: cython.uint
+    snd_una: cython.uint  # oldest unacknowledged
+    snd_nxt: cython.uint  # next new octet; never goes back: retransmission has rtx_nxt
+    snd_end: cython.uint  # after the last octet the application queued (the FIN's place)
+    snd_wnd: cython.uint  # octets, already scaled
+    snd_wl1: cython.uint  # SEG.SEQ of the last window update
+    snd_wl2: cython.uint  # SEG.ACK of the last window update
+    max_snd_wnd: cython.uint  # the largest window the peer ever gave
+    snd_shift: cython.uint  # what the peer's windows are shifted by
+    snd_mss: cython.uint  # payload octets of a segment, options taken off
+    peer_mss: cython.uint  # what the peer's SYN said
+    fin_queued: cython.bint  # `close` was called: FIN at snd_end
+    fin_sent: cython.bint
+    blocked: cython.bint  # `send` answered False: on_writable is owed
+
+    # -- send queue: a chain of pieces from SND.UNA
+    first_piece: Piece | None
+    last_piece: Piece | None
+    next_piece: Piece | None  # where SND.NXT lies
+    next_offset: cython.Py_ssize_t  # octets of next_piece before SND.NXT
+    first_offset: cython.Py_ssize_t  # octets of first_piece before SND.UNA
+
+    # -- receive sequence space
+    irs: cython.uint
+    rcv_nxt: cython.uint
+    rcv_adv: cython.uint  # the right edge advertised; never retreats (SHLD-14)
+    rcv_shift: cython.uint
+    last_ack_sent: cython.uint
+    unacked_len: cython.uint  # octets received in order since the last acknowledgement sent
+    rcv_mss: cython.uint  # the largest segment seen: every second one is acknowledged
+    ack_now: cython.bint
+    duplicate_acks_due: cython.uint  # one for each out-of-order segment of a peer without SACK
+    fin_received: cython.bint  # the peer's FIN is in order and consumed
+    paused: cython.bint
+    reading_over: cython.bint  # the application is gone: data from now on is refused
+
+    # -- receive queue: what earlier breaths left, then slices of this breath's frames
+    retained: list | None  # of bytes
+    retained_at: cython.Py_ssize_t  # octets of retained[0] already consumed
+    retained_len: cython.Py_ssize_t
+    first_slice: cython.int  # -1: none; an index into TcpHost's slices
+    last_slice: cython.int
+    slices_len: cython.Py_ssize_t
+    reassembly: Reassembly | None  # made on the first out-of-order segment
+
+    # -- options agreed
+    sack_ok: cython.bint
+    timestamps_ok: cython.bint
+    ts_recent: cython.uint
+    ts_offset: cython.uint
+    ts_recent_at: cython.longlong
+
+    # -- round trip (RFC 6298), nanoseconds
+    srtt: cython.longlong  # 0: no sample yet
+    rttvar: cython.longlong
+    rto: cython.longlong
+    rtt_at: cython.longlong  # when the timed segment left; 0: none is timed
+    rtt_seq: cython.uint  # its acknowledgement is at or beyond this
+
+    # -- loss recovery
+    congestion: CongestionControl | None
+    recovery: cython.uint  # OPEN, FAST, LOSS
+    recover: cython.uint  # recovery ends when this is acknowledged
+    rtx_nxt: cython.uint  # everything lost below it has been retransmitted
+    duplicate_acks: cython.uint
+    sacked: Ranges | None  # scoreboard, made on the first SACK
+    sack_lost: cython.uint  # everything not SACKed below it counts as lost
+    retries: cython.uint  # timeouts in a row
+    retry_since: cython.longlong  # when the first of them happened
+    sent_at: cython.longlong  # when data last left (idle restart)
+
+    # -- deadlines, nanoseconds on the stack's clock; 0: not set
+    armed_at: cython.longlong  # what the wheel knows, at or before the earliest below
+    rtx_at: cython.longlong  # retransmission, or window probe
+    ack_at: cython.longlong  # delayed acknowledgement
+    user_at: cython.longlong  # set_timeout
+    end_at: cython.longlong  # FIN_WAIT_2 without an application, SYN_SENT's limit
+
+    # -- work due in this breath
+    active: cython.bint  # in TcpHost.active
+    events: cython.uint
+    delivering: cython.bint  # its handler is running
+    error: object  # what on_close will say
+    closed: cython.bint  # on_close was delivered
+
+
+@cython.cfunc
+def clear_tcb(tcb: Tcb) -> cython.void:
+    """Give every variable its first value (C zeroes them, the interpreter does not)."""
+    tcb.handler = tcb.worker = tcb.host = tcb.listener = tcb.error = None
+    tcb.doors = None
+    tcb.path = None
+    tcb.config = None
+    tcb.congestion = None
+    tcb.sacked = None
+    tcb.reassembly = None
+    tcb.retained = None
+    tcb.first_piece = tcb.last_piece = tcb.next_piece = None
+    tcb.hash = tcb.id = 0
+    tcb.timer = -1
+    tcb.local_port = tcb.remote_port = tcb.state = 0
+    tcb.passive = False
+    _clear_send(tcb)
+    _clear_receive(tcb)
+    tcb.sack_ok = tcb.timestamps_ok = False
+    tcb.ts_recent = tcb.ts_offset = 0
+    tcb.ts_recent_at = 0
+    tcb.srtt = tcb.rttvar = tcb.rto = tcb.rtt_at = 0
+    tcb.recovery = tcb.recover = tcb.rtx_nxt = tcb.rtt_seq = 0
+    tcb.duplicate_acks = tcb.sack_lost = tcb.retries = 0
+    tcb.retry_since = tcb.sent_at = 0
+    tcb.armed_at = tcb.rtx_at = tcb.ack_at = tcb.user_at = tcb.end_at = 0
+    tcb.active = tcb.delivering = tcb.closed = False
+    tcb.events = 0
+
+
+@cython.cfunc
+def _clear_send(tcb: Tcb) -> cython.void:
+    tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.snd_end = tcb.snd_wnd = 0
+    tcb.snd_wl1 = tcb.snd_wl2 = tcb.max_snd_wnd = tcb.snd_shift = 0
+    tcb.snd_mss = tcb.peer_mss = 0
+    tcb.fin_queued = tcb.fin_sent = tcb.blocked = False
+    tcb.next_offset = tcb.first_offset = 0
+
+
+@cython.cfunc
+def _clear_receive(tcb: Tcb) -> cython.void:
+    tcb.irs = tcb.rcv_nxt = tcb.rcv_adv = tcb.rcv_shift = tcb.last_ack_sent = 0
+    tcb.unacked_len = tcb.rcv_mss = tcb.duplicate_acks_due = 0
+    tcb.ack_now = tcb.fin_received = tcb.paused = tcb.reading_over = False
+    tcb.retained_at = tcb.retained_len = tcb.slices_len = 0
+    tcb.first_slice = tcb.last_slice = -1

@@ -1,0 +1,87 @@
+"""What expiry means: retransmission, window probe, delayed acknowledgement, the application's own.
+
+Expiry changes state and marks the connection; the output pass sends. The one exception is the
+window probe, which is a retransmission of nothing that is lost and so is sent from here.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.serial import seq_sub
+from cython.cimports.corten.tcp.deadline import retime
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.output import send_probe
+from cython.cimports.corten.tcp.recovery import on_timeout
+from cython.cimports.corten.tcp.rtt import back_off
+from cython.cimports.corten.tcp.state import (
+    CLOSED,
+    EVENT_TIMEOUT,
+    SYN_RECEIVED,
+    SYN_SENT,
+)
+from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.wire.reason import DELAYED_ACKS, RETRANSMISSION_TIMEOUTS
+
+
+@cython.cfunc
+def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """The wheel says that a deadline of this connection may be over: see which."""
+    tcb.armed_at = 0
+    if tcb.state == CLOSED:
+        return
+    if tcb.end_at != 0 and tcb.end_at <= now:
+        tcb.end_at = 0
+        what: str = "connect" if tcb.state == SYN_SENT else "waiting for the peer's FIN"
+        host.finish(tcb, TimeoutError(f"{what}: timed out"))
+        return
+    if tcb.ack_at != 0 and tcb.ack_at <= now:
+        tcb.ack_at = 0
+        tcb.ack_now = True
+        host.counters.add(DELAYED_ACKS)
+        host.mark(tcb)
+    if tcb.user_at != 0 and tcb.user_at <= now:
+        tcb.user_at = 0
+        tcb.events |= EVENT_TIMEOUT
+        host.mark(tcb)
+    if tcb.rtx_at != 0 and tcb.rtx_at <= now:
+        tcb.rtx_at = 0
+        _retransmission_timeout(host, tcb, now)
+    if tcb.state != CLOSED:
+        retime(host, tcb)
+
+
+@cython.cfunc
+def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """RFC 6298 5.4 to 5.7, or a window probe (RFC 9293 3.8.6.1) when nothing is outstanding."""
+    if tcb.retries == 0 or tcb.retry_since == 0:
+        tcb.retry_since = now
+    elif now - tcb.retry_since >= tcb.config.user_timeout_ns and tcb.state & (SYN_SENT | SYN_RECEIVED) == 0:
+        host.finish(tcb, TimeoutError("the peer acknowledges nothing: timed out"))
+        return
+    tcb.retries += 1
+    back_off(tcb, tcb.config.rto_max_ns)
+    tcb.rtx_at = now + tcb.rto
+    if tcb.state == SYN_RECEIVED:
+        if tcb.retries > tcb.config.syn_ack_retries:
+            _forget_half_open(host, tcb)
+            return
+        tcb.ack_now = True
+    elif tcb.state == SYN_SENT:
+        tcb.ack_now = True
+    elif tcb.snd_una == tcb.snd_nxt or tcb.snd_wnd == 0:
+        send_probe(host, tcb, now)
+        return
+    else:
+        if tcb.srtt == 0:
+            tcb.rtt_at = 0
+        tcb.congestion.on_timeout(seq_sub(tcb.snd_nxt, tcb.snd_una), tcb.retries == 1, now)
+        on_timeout(tcb)
+    host.counters.add(RETRANSMISSION_TIMEOUTS)
+    host.mark(tcb)
+
+
+@cython.cfunc
+def _forget_half_open(host: TcpHost, tcb: Tcb) -> cython.void:
+    """Nobody completed the handshake: there is no handler that would have to know."""
+    tcb.state = CLOSED
+    host.remove(tcb)
