@@ -112,6 +112,20 @@ class Buffer(Memory):
 
 
 @cython.cfunc
+def buffer_of(data: bytes) -> Buffer:
+    """A Buffer over bytes, without the cost of a call through Python."""
+    buffer: Buffer = Buffer.__new__(Buffer)
+    buffer.owner = data
+    buffer.size = len(data)
+    buffer.has_sums = False
+    if cython.compiled:
+        buffer._base = cython.cast(cython.p_uchar, data)
+    else:
+        buffer._base = memoryview(data)
+    return buffer
+
+
+@cython.cfunc
 def read(memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> bytes:
     """`length` octets from `at` as bytes."""
     if at < 0 or length < 0 or at > memory.size - length:

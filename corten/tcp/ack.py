@@ -14,7 +14,7 @@ from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.recovery import note_sack, on_duplicate, on_progress
 from cython.cimports.corten.tcp.rtt import compute_rto, rtt_sample
-from cython.cimports.corten.tcp.state import EVENT_WRITABLE, OPEN
+from cython.cimports.corten.tcp.state import EVENT_WRITABLE, FAST, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import ACCEPTED, DUPLICATE_ACKS_IN, TCP_BAD_ACK
 from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
@@ -96,11 +96,10 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
     _sample(tcb, seg, now)
     tcb.snd_una = seg.ack
     release_acked(tcb, octets)
-    was_open: cython.bint = tcb.recovery == OPEN
+    in_fast: cython.bint = tcb.recovery == FAST
     on_progress(tcb, acked)
-    if octets > 0 and tcb.recovery != _FAST and was_open | (tcb.recovery != OPEN):
-        if _window_limited(tcb, in_flight):
-            tcb.congestion.on_ack(octets, tcb.srtt, now)
+    if octets > 0 and not in_fast and _window_limited(tcb, in_flight):
+        tcb.congestion.on_ack(octets, tcb.srtt, now)
     if tcb.retries != 0:
         tcb.retries = 0
         compute_rto(tcb, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
@@ -151,8 +150,6 @@ def release_acked(tcb: Tcb, octets: cython.uint) -> cython.void:
     piece: Piece | None = tcb.first_piece
     while piece is not None and tcb.first_offset >= piece.length:
         if piece is tcb.next_piece:
-            if piece.gathers and tcb.next_offset < piece.length:
-                break
             tcb.next_piece = piece.next
             tcb.next_offset -= piece.length
         tcb.first_offset -= piece.length
@@ -168,4 +165,3 @@ def release_acked(tcb: Tcb, octets: cython.uint) -> cython.void:
 
 
 _TICKS_MAX: cython.uint = 600_000  # ten minutes: a longer echo is no measurement
-_FAST: cython.uint = 1

@@ -20,6 +20,7 @@ from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.exchange import Exchange
 from cython.cimports.corten.tcp.listener import Listener
+from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.state import CLOSED, EVENT_CLOSE
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.time_wait import TimeWait
@@ -40,6 +41,7 @@ if not cython.compiled:
 class TcpHost:
     """What all connections of one stack share."""
 
+    now: cython.longlong  # the breath's instant
     config: Config
     counters: Counters
     chance: Chance
@@ -59,6 +61,7 @@ class TcpHost:
     time_wait_free: list
     time_wait_queue: object  # deque of TimeWait, earliest first
     time_wait_live: cython.Py_ssize_t
+    acks_owed: list  # TimeWaits that have something to acknowledge
     found_time_wait: TimeWait | None  # beside a `find` that returned None
     active: list  # Tcbs with events or output due
     transmit_at: cython.Py_ssize_t  # how far this breath's output pass got
@@ -80,6 +83,7 @@ class TcpHost:
     ) -> None:
         if len(secret) < 32:
             raise ValueError("the secret needs 32 octets")
+        self.now = 0
         self.config = config
         self.counters = counters
         self.chance = chance
@@ -99,6 +103,7 @@ class TcpHost:
         self.time_wait_free = []
         self.time_wait_queue = deque()
         self.time_wait_live = 0
+        self.acks_owed = []
         self.found_time_wait = None
         self.active = []
         self.transmit_at = 0
@@ -212,7 +217,9 @@ class TcpHost:
             return
         tcb.state = CLOSED
         self.remove(tcb)
-        release_queues(tcb)
+        release_send(tcb)
+        if error is not None:
+            release_receive(tcb)  # what came in order before an orderly end is still delivered
         tcb.error = error
         if error is None:
             self.counters.add(CONNECTIONS_CLOSED)
@@ -285,17 +292,22 @@ def retain_octets(tcb: Tcb, octets: bytes) -> cython.void:
 
 
 @cython.cfunc
-def release_queues(tcb: Tcb) -> cython.void:
-    """Let go of everything a connection holds, the chain link by link."""
-    piece = tcb.first_piece
+def release_send(tcb: Tcb) -> cython.void:
+    """Let go of what was to be sent, link by link: recursion over a long chain ends the C stack."""
+    piece: Piece | None = tcb.first_piece
     tcb.first_piece = tcb.last_piece = tcb.next_piece = None
     while piece is not None:
-        following = piece.next
+        following: Piece | None = piece.next
         piece.next = None
         piece = following
     tcb.first_offset = tcb.next_offset = 0
-    tcb.reassembly = None
     tcb.sacked = None
+
+
+@cython.cfunc
+def release_receive(tcb: Tcb) -> cython.void:
+    """Let go of what was received and not read."""
+    tcb.reassembly = None
     tcb.retained = None
     tcb.retained_len = tcb.retained_at = 0
     tcb.first_slice = tcb.last_slice = -1

@@ -71,7 +71,6 @@ class Tcb(Connection):
     duplicate_acks_due: cython.uint  # one for each out-of-order segment of a peer without SACK
     fin_received: cython.bint  # the peer's FIN is in order and consumed
     paused: cython.bint
-    reading_over: cython.bint  # the application is gone: data from now on is refused
 
     # -- receive queue: what earlier breaths left, then slices of this breath's frames
     retained: list | None  # of bytes
@@ -118,8 +117,8 @@ class Tcb(Connection):
     # -- work due in this breath
     active: cython.bint  # in TcpHost.active
     events: cython.uint
-    delivering: cython.bint  # its handler is running
     error: object  # what on_close will say
+    eof_delivered: cython.bint
     closed: cython.bint  # on_close was delivered
 
 
@@ -149,7 +148,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.duplicate_acks = tcb.sack_lost = tcb.retries = 0
     tcb.retry_since = tcb.sent_at = 0
     tcb.armed_at = tcb.rtx_at = tcb.ack_at = tcb.user_at = tcb.end_at = 0
-    tcb.active = tcb.delivering = tcb.closed = False
+    tcb.active = tcb.eof_delivered = tcb.closed = False
     tcb.events = 0
 
 
@@ -166,6 +165,6 @@ def _clear_send(tcb: Tcb) -> cython.void:
 def _clear_receive(tcb: Tcb) -> cython.void:
     tcb.irs = tcb.rcv_nxt = tcb.rcv_adv = tcb.rcv_shift = tcb.last_ack_sent = 0
     tcb.unacked_len = tcb.rcv_mss = tcb.duplicate_acks_due = 0
-    tcb.ack_now = tcb.fin_received = tcb.paused = tcb.reading_over = False
+    tcb.ack_now = tcb.fin_received = tcb.paused = False
     tcb.retained_at = tcb.retained_len = tcb.slices_len = 0
     tcb.first_slice = tcb.last_slice = -1

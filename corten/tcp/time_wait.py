@@ -21,7 +21,7 @@ class TimeWait:
 
     path: Path
     hash: cython.ulonglong
-    id: cython.int
+    id: cython.int  # -1 when it is over
     local_port: cython.uint
     remote_port: cython.uint
     snd_nxt: cython.uint
@@ -32,6 +32,8 @@ class TimeWait:
     ts_recent: cython.uint
     ts_offset: cython.uint
     until: cython.longlong
+    queued_until: cython.longlong  # what `until` was when it went to the back of the queue
+    ack_due: cython.bint
 
     @cython.cfunc
     @cython.exceptval(check=False)

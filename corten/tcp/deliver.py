@@ -1,0 +1,114 @@
+"""Handlers run here, and nowhere else: after the state is consistent, each inside one `try`.
+
+An exception resets its own connection, is logged with its traceback, and harms no other.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import cython
+from cython.cimports.corten.endpoint.doors import Doors
+from cython.cimports.corten.endpoint.handler import Handler, doors_of
+from cython.cimports.corten.tcp.connection import TcpConnection, reset_connection
+from cython.cimports.corten.tcp.host import TcpHost, release_receive
+from cython.cimports.corten.tcp.listener import Listener
+from cython.cimports.corten.tcp.state import (
+    CLOSED,
+    EVENT_CLOSE,
+    EVENT_DATA,
+    EVENT_EOF,
+    EVENT_OPEN,
+    EVENT_TIMEOUT,
+    EVENT_WRITABLE,
+)
+from cython.cimports.corten.wire.reason import HANDLER_ERRORS
+
+log = logging.getLogger("corten")
+
+
+@cython.cfunc
+def deliver(host: TcpHost, tcb: TcpConnection) -> cython.void:
+    """Tell a connection's handler what has happened, in order; then keep what it left unread."""
+    try:
+        _events(tcb)
+    except Exception as error:
+        _failed(host, tcb, error)
+    if tcb.first_slice >= 0:
+        host.retain(tcb)
+    if tcb.events & EVENT_CLOSE:
+        _close(host, tcb)
+
+
+@cython.cfunc
+def _events(tcb: TcpConnection) -> cython.void:
+    if tcb.events & EVENT_OPEN:
+        tcb.events &= ~EVENT_OPEN
+        _open(tcb)
+    handler: Handler = tcb.handler
+    if tcb.events & EVENT_DATA and not tcb.paused:
+        tcb.events &= ~EVENT_DATA
+        if tcb.retained_len + tcb.slices_len > 0:
+            handler.receive(tcb)
+    if tcb.events & ~(EVENT_CLOSE | EVENT_DATA) == 0:
+        return
+    doors: Doors = tcb.doors
+    if (
+        tcb.events & EVENT_EOF
+        and not tcb.paused
+        and tcb.retained_len + tcb.slices_len == 0
+    ):
+        tcb.events &= ~EVENT_EOF
+        tcb.eof_delivered = True
+        doors.on_eof(handler, tcb)
+    if tcb.events & EVENT_WRITABLE:
+        tcb.events &= ~EVENT_WRITABLE
+        if doors.wants_writable and tcb.state != CLOSED:
+            doors.on_writable(handler, tcb)
+    if tcb.events & EVENT_TIMEOUT:
+        tcb.events &= ~EVENT_TIMEOUT
+        if tcb.state != CLOSED:
+            doors.on_timeout(handler, tcb)
+
+
+@cython.cfunc
+def _open(tcb: TcpConnection) -> cython.void:
+    """ESTABLISHED: the handler is made, or the one given to `connect` hears of it."""
+    if tcb.handler is None:
+        listener: Listener = tcb.listener
+        listener.accepted += 1
+        handler = listener.factory()
+        tcb.doors = doors_of(handler)
+        tcb.handler = handler
+    doors: Doors = tcb.doors
+    if doors.wants_open:
+        doors.on_open(tcb.handler, tcb)
+
+
+@cython.cfunc
+def _close(host: TcpHost, tcb: TcpConnection) -> cython.void:
+    """The last event; after it the connection refers to nothing."""
+    tcb.events = 0
+    tcb.closed = True
+    doors: Doors | None = tcb.doors
+    if doors is not None and doors.wants_close:
+        try:
+            doors.on_close(tcb.handler, tcb, tcb.error)
+        except Exception as error:
+            host.counters.add(HANDLER_ERRORS)
+            log.error("on_close of %s failed", tcb.peer, exc_info=error)
+    release_receive(tcb)
+    tcb.handler = None
+    tcb.error = None
+    tcb.listener = None
+
+
+@cython.cfunc
+def _failed(host: TcpHost, tcb: TcpConnection, error: Exception) -> cython.void:
+    """A handler raised: count, log, reset this connection."""
+    host.counters.add(HANDLER_ERRORS)
+    log.error("handler of %s failed: connection reset", tcb.peer, exc_info=error)
+    tcb.events &= EVENT_CLOSE
+    tcb.retained = None
+    tcb.retained_len = 0
+    reset_connection(tcb, ConnectionAbortedError(f"its handler failed: {error!r}"))

@@ -1,0 +1,139 @@
+"""Transitions that more than one way leads to: what SYN options agree on, ESTABLISHED, TIME-WAIT."""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.serial import seq_add, seq_sub
+from cython.cimports.corten.tcp.congestion import CongestionControl
+from cython.cimports.corten.tcp.cubic import Cubic
+from cython.cimports.corten.tcp.deadline import retime
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.reno import Reno
+from cython.cimports.corten.tcp.rtt import rtt_sample
+from cython.cimports.corten.tcp.state import ESTABLISHED, EVENT_OPEN, OPEN
+from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.tcp.time_wait import TimeWait
+from cython.cimports.corten.tcp.time_wait_table import add_time_wait, owe_ack
+from cython.cimports.corten.wire.reason import CONNECTIONS_ACCEPTED, CONNECTIONS_OPENED
+from cython.cimports.corten.wire.tcp import TCP_HEADER_LEN, Segment
+
+if not cython.compiled:
+    DEFAULT_MSS = 536  # MUST-15
+    PEER_MSS_MIN = 64  # smaller offers would make a thousand segments of a page
+    NO_SHIFT = 255  # Tcb.snd_shift while the peer has not offered window scaling
+    TIMESTAMP_OPTION_LEN = 12
+    INITIAL_WINDOW_OCTETS = 14600  # RFC 6928 2
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def shift_for(octets: cython.Py_ssize_t) -> cython.uint:
+    """The window shift with which a buffer of this size can be offered (RFC 7323 2.2)."""
+    shift: cython.uint = 0
+    while (octets >> shift) > 0xFFFF and shift < 14:
+        shift += 1
+    return shift
+
+
+@cython.cfunc
+def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+    """What the peer's SYN offers, as far as we want it too."""
+    tcb.peer_mss = seg.mss if seg.mss > 0 else DEFAULT_MSS
+    if tcb.peer_mss < PEER_MSS_MIN:
+        tcb.peer_mss = PEER_MSS_MIN
+    tcb.sack_ok = tcb.config.sack and seg.sack_permitted
+    tcb.timestamps_ok = tcb.config.timestamps and seg.has_timestamp
+    if tcb.config.window_scale and seg.window_shift >= 0:
+        tcb.snd_shift = cython.cast(cython.uint, seg.window_shift)
+    else:
+        tcb.snd_shift = NO_SHIFT
+        tcb.rcv_shift = 0
+    if tcb.timestamps_ok:
+        tcb.ts_recent = seg.ts_value
+        tcb.ts_recent_at = now
+    room: cython.uint = tcb.path.mtu - tcb.path.ip_header_len - TCP_HEADER_LEN
+    tcb.snd_mss = tcb.peer_mss if tcb.peer_mss < room else room
+    if tcb.timestamps_ok:
+        tcb.snd_mss -= TIMESTAMP_OPTION_LEN
+    tcb.rcv_mss = DEFAULT_MSS
+
+
+@cython.cfunc
+def _initial_window(tcb: Tcb) -> cython.uint:
+    """RFC 6928 2; one segment after a lost SYN (RFC 5681 3.1)."""
+    if tcb.retries > 0:
+        return tcb.snd_mss
+    most: cython.uint = INITIAL_WINDOW_OCTETS
+    if most < 2 * tcb.snd_mss:
+        most = 2 * tcb.snd_mss
+    window: cython.uint = tcb.config.initial_window * tcb.snd_mss
+    return window if window < most or tcb.config.initial_window != 10 else most
+
+
+@cython.cfunc
+def become_established(
+    host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong
+) -> cython.void:
+    """Our SYN is acknowledged (RFC 9293 3.10.7.3, 3.10.7.4 fifth): data may flow."""
+    tcb.state = ESTABLISHED
+    host.half_open.pop(tcb.id, None)
+    if tcb.snd_shift == NO_SHIFT:
+        tcb.snd_shift = 0
+    window: cython.uint = _initial_window(tcb)
+    control: CongestionControl = (
+        Cubic(tcb.snd_mss, window)
+        if tcb.config.congestion == "cubic"
+        else Reno(tcb.snd_mss, window)
+    )
+    tcb.congestion = control
+    if tcb.retries == 0:
+        rtt_sample(tcb, now - tcb.sent_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+    elif tcb.rto < _RTO_AFTER_SYN_LOSS or tcb.srtt == 0:
+        tcb.rto = _RTO_AFTER_SYN_LOSS  # RFC 6298 5.7
+    tcb.retries = 0
+    tcb.rtx_at = 0
+    tcb.rtt_at = 0
+    tcb.end_at = 0
+    tcb.recovery = OPEN
+    tcb.snd_una = seq_add(tcb.iss, 1)
+    tcb.recover = tcb.snd_una
+    tcb.rtx_nxt = tcb.snd_una
+    tcb.sack_lost = tcb.snd_una
+    tcb.sent_at = 0
+    tcb.snd_wnd = seg.window << (0 if seg.flags & _SYN else tcb.snd_shift)
+    tcb.max_snd_wnd = tcb.snd_wnd
+    tcb.snd_wl1 = seg.seq
+    tcb.snd_wl2 = seg.ack
+    tcb.path.neighbour.confirm(now)
+    host.counters.add(CONNECTIONS_ACCEPTED if tcb.passive else CONNECTIONS_OPENED)
+    tcb.events |= EVENT_OPEN
+    host.mark(tcb)
+    retime(host, tcb)
+
+
+@cython.cfunc
+def enter_time_wait(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """Both FINs are done and ours was first: a TimeWait stays, the Tcb goes (RFC 9293 3.6)."""
+    ended: TimeWait = TimeWait.__new__(TimeWait)
+    ended.path = tcb.path
+    ended.hash = tcb.hash
+    ended.local_port = tcb.local_port
+    ended.remote_port = tcb.remote_port
+    ended.snd_nxt = tcb.snd_nxt
+    ended.rcv_nxt = tcb.rcv_nxt
+    ended.rcv_wnd = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
+    ended.window = ended.rcv_wnd >> tcb.rcv_shift
+    ended.timestamps_ok = tcb.timestamps_ok
+    ended.ts_recent = tcb.ts_recent
+    ended.ts_offset = tcb.ts_offset
+    ended.until = now + tcb.config.time_wait_ns
+    ended.queued_until = ended.until
+    ended.ack_due = False
+    add_time_wait(host, ended)
+    if tcb.ack_now:
+        owe_ack(host, ended)
+    host.finish(tcb, None)
+
+
+_RTO_AFTER_SYN_LOSS: cython.longlong = 3_000_000_000
+_SYN: cython.uint = 2
