@@ -19,12 +19,8 @@ from cython.cimports.corten.ip.neighbour import (
 )
 from cython.cimports.corten.wire.address_field import is_v4, low_v4, v4_low
 from cython.cimports.corten.wire.arp import ARP_LEN, REPLY, REQUEST, Arp
-from cython.cimports.corten.wire.ethernet import (
-    BROADCAST_MAC,
-    ETHERNET_LEN,
-    ETHERTYPE_ARP,
-    emit_ethernet,
-)
+from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_ARP, emit_ethernet
+from cython.cimports.corten.wire.mac_field import BROADCAST_MAC
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     ARP_CONFLICT,
@@ -41,8 +37,13 @@ _message: Arp = Arp()
 
 
 @cython.cfunc
-def receive_arp(interface: Interface, arp: Arp, now: cython.longlong) -> cython.int:
-    """Process one parsed ARP message; the reason it was dropped for, or ACCEPTED (RFC 826)."""
+def receive_arp(
+    interface: Interface, arp: Arp, relayed: cython.bint, now: cython.longlong
+) -> cython.int:
+    """Process one parsed ARP message; the reason it was dropped for, or ACCEPTED (RFC 826).
+
+    `relayed`: another worker received it, and has answered where an answer was due.
+    """
     sender_low: cython.ulonglong = v4_low(arp.sender_ip)
     if interface.owns(0, sender_low):
         if arp.sender_mac != interface.mac:
@@ -53,7 +54,7 @@ def receive_arp(interface: Interface, arp: Arp, now: cython.longlong) -> cython.
         _merge(interface, arp, sender_low, ours, now)
     if not ours:
         return ARP_NOT_OURS
-    if arp.operation == REQUEST:
+    if arp.operation == REQUEST and not relayed:
         _send(interface, REPLY, arp.target_ip, arp.sender_mac, arp.sender_ip, arp.sender_mac)
         interface.counters.add(ARP_REPLIES_OUT)
     return ACCEPTED
@@ -100,11 +101,7 @@ def _send(
 ) -> cython.void:
     """Queue one ARP message on the link."""
     emit_ethernet(_scratch, 0, to, interface.mac, ETHERTYPE_ARP)
-    _message.operation = operation
-    _message.sender_mac = interface.mac
-    _message.sender_ip = sender_ip
-    _message.target_mac = target_mac
-    _message.target_ip = target_ip
+    _message.fill(operation, interface.mac, sender_ip, target_mac, target_ip)
     _message.emit(_scratch, ETHERNET_LEN)
     if not interface.outgoing.append(read(_scratch, 0, ETHERNET_LEN + ARP_LEN)):
         interface.counters.add(REPLY_QUEUE_FULL)

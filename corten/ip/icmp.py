@@ -14,13 +14,13 @@ from cython.cimports.corten.core.chance import Chance
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_IPV4, emit_ethernet
 from cython.cimports.corten.wire.icmpv4 import (
-    ICMP_DESTINATION_UNREACHABLE,
+    ICMP_ECHO,
     ICMP_ECHO_REPLY,
-    ICMP_ECHO_REQUEST,
+    ICMP_UNREACHABLE,
     Icmp,
     emit_icmp,
 )
-from cython.cimports.corten.wire.ipv4 import IPV4_HEADER_LEN, PROTOCOL_ICMP, Ipv4, emit_ipv4
+from cython.cimports.corten.wire.ipv4 import IPV4_LEN, PROTOCOL_ICMP, Ipv4, emit_ipv4
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     ICMP_BROADCAST_ECHO,
@@ -74,7 +74,7 @@ def receive_icmp(
     interface: Interface, source_mac: cython.ulonglong, ip: Ipv4, icmp: Icmp, memory: Memory
 ) -> cython.int:
     """Answer an echo request; the reason the message was dropped for, or ACCEPTED."""
-    if icmp.type != ICMP_ECHO_REQUEST:
+    if icmp.type != ICMP_ECHO:
         return ICMP_UNKNOWN_TYPE
     own: cython.ulonglong = _V4_PREFIX | ip.destination
     if interface.is_broadcast(own):
@@ -86,7 +86,7 @@ def receive_icmp(
         ip.source,
         emit_icmp(
             _scratch,
-            ETHERNET_LEN + IPV4_HEADER_LEN,
+            ETHERNET_LEN + IPV4_LEN,
             ICMP_ECHO_REPLY,
             0,
             icmp.rest,
@@ -117,9 +117,9 @@ def send_unreachable(
         interface.counters.add(ICMP_RATE_LIMITED)
         return
     quote: cython.Py_ssize_t = min(cython.cast(cython.Py_ssize_t, ip.total_len), QUOTE_LEN_MAX)
-    at: cython.Py_ssize_t = ETHERNET_LEN + IPV4_HEADER_LEN
+    at: cython.Py_ssize_t = ETHERNET_LEN + IPV4_LEN
     length: cython.Py_ssize_t = emit_icmp(
-        _scratch, at, ICMP_DESTINATION_UNREACHABLE, code, 0, memory, ip_at, quote
+        _scratch, at, ICMP_UNREACHABLE, code, 0, memory, ip_at, quote
     )
     _send(interface, source_mac, ip.destination, ip.source, length)
     interface.counters.add(ICMP_ERRORS_OUT)
@@ -145,9 +145,9 @@ def _send(
         64,
         0,
         0,
-        length + IPV4_HEADER_LEN <= interface.mtu,
+        length + IPV4_LEN <= interface.mtu,
     )
-    total: cython.Py_ssize_t = ETHERNET_LEN + IPV4_HEADER_LEN + length
+    total: cython.Py_ssize_t = ETHERNET_LEN + IPV4_LEN + length
     if total - ETHERNET_LEN > interface.mtu or not interface.outgoing.append(
         read(_scratch, 0, total)
     ):

@@ -97,6 +97,11 @@ class Interface:
         if gateway and not any(a.contains(self.gateway_high, self.gateway_low) for a in self.addresses):
             raise CortenError(f"gateway={gateway}: not in a subnet of link {name}")
 
+    def set_offload(self, checksum: bool, segmentation: bool) -> None:
+        """What the link does for us; segmentation needs the checksum too."""
+        self.offload_checksum = checksum
+        self.offload_segmentation = segmentation and checksum
+
     @cython.cfunc
     def owns(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether the address is one of ours on this link."""

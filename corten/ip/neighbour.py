@@ -74,6 +74,14 @@ class Neighbour:
         return True
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def make_static(self, mac: cython.ulonglong) -> cython.void:
+        """Set by hand: fresh for ever."""
+        self.mac = mac
+        self.state = STATIC
+        self.fresh_until = FOREVER
+
+    @cython.cfunc
     def enqueue(self, frame: bytes, now: cython.longlong) -> cython.bint:
         """Let a frame wait for the address; False when an older one had to give way."""
         if self.waiting is None:

@@ -18,7 +18,7 @@ from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.wire.address_field import low_v4
 from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_IPV4, emit_ethernet
-from cython.cimports.corten.wire.ipv4 import IPV4_HEADER_LEN, PROTOCOL_TCP, emit_ipv4
+from cython.cimports.corten.wire.ipv4 import IPV4_LEN, PROTOCOL_TCP, emit_ipv4
 from cython.cimports.corten.wire.mac_field import put48
 
 if not cython.compiled:
@@ -61,8 +61,8 @@ class Path:
         self.remote_high, self.remote_low = remote
         self.mtu = interface.mtu
         self.gso_type = GSO_TCPV4
-        self.ip_header_len = IPV4_HEADER_LEN
-        self.header_len = ETHERNET_LEN + IPV4_HEADER_LEN
+        self.ip_header_len = IPV4_LEN
+        self.header_len = ETHERNET_LEN + IPV4_LEN
         self._template = Arena(self.header_len)
         emit_ethernet(self._template, 0, 0, interface.mac, ETHERTYPE_IPV4)
         emit_ipv4(
@@ -79,7 +79,7 @@ class Path:
         )
         put16(self._template, ETHERNET_LEN + IPV4_TOTAL_LEN_AT, 0)
         put16(self._template, ETHERNET_LEN + IPV4_CHECKSUM_AT, 0)
-        self._ip_sum = sum_octets(self._template, ETHERNET_LEN, IPV4_HEADER_LEN)
+        self._ip_sum = sum_octets(self._template, ETHERNET_LEN, IPV4_LEN)
         self.tcp_sum = pseudo_sum(
             self.local_high, self.local_low, self.remote_high, self.remote_low, PROTOCOL_TCP
         )
@@ -92,11 +92,11 @@ class Path:
         at: cython.Py_ssize_t = self.batch.begin()
         copy(headers, at, self._template, 0, self.header_len)
         put48(headers, at, self.neighbour.mac)
-        total_len: cython.uint = IPV4_HEADER_LEN + transport_len
+        total_len: cython.uint = IPV4_LEN + transport_len
         ip_at: cython.Py_ssize_t = at + ETHERNET_LEN
         put16(headers, ip_at + IPV4_TOTAL_LEN_AT, total_len)
         put16(headers, ip_at + IPV4_CHECKSUM_AT, 0xFFFF - fold(self._ip_sum + total_len))
-        return ip_at + IPV4_HEADER_LEN
+        return ip_at + IPV4_LEN
 
     @cython.cfunc
     def commit(self, transport_header_len: cython.Py_ssize_t, now: cython.longlong) -> cython.void:

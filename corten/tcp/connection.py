@@ -9,6 +9,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Buffer, Memory, buffer_of, copy, read
 from cython.cimports.corten.core.serial import seq_add, seq_sub
 from cython.cimports.corten.endpoint.connection import Span
+from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.deadline import retime
@@ -45,6 +46,12 @@ if not cython.compiled:
 @cython.cclass
 class TcpConnection(Tcb):
     """One TCP connection (see `corten.endpoint.connection` for what each call promises)."""
+
+    @cython.cfunc
+    def attach(self, handler: object, doors: Doors) -> cython.void:
+        """The handler of an active open, which has one before it is established."""
+        self.handler = handler
+        self.doors = doors
 
     # -- receiving --------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.siphash import Siphash
 from cython.cimports.corten.core.table import FlowTable
 from cython.cimports.corten.core.wheel import Wheel
+from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.exchange import Exchange
@@ -113,6 +114,11 @@ class TcpHost:
         self.slice_next = array("q", bytes(8 * SLICES_MAX))
         self.slices = 0
 
+    def start(self, now: int, loop: object) -> None:
+        """The loop that connections belong to, and the clock's first instant."""
+        self.now = now
+        self.loop = loop
+
     # -- finding ----------------------------------------------------------------------------
 
     @cython.cfunc
@@ -127,6 +133,47 @@ class TcpHost:
             seg.local_low,
             (ports << 16) | seg.local_port,
         )
+
+    @cython.cfunc
+    def hash_path(
+        self, path: Path, local_port: cython.uint, remote_port: cython.uint
+    ) -> cython.ulonglong:
+        """The hash of a flow that is to be opened."""
+        ports: cython.ulonglong = remote_port
+        return self.flow_key.flow(
+            path.remote_high,
+            path.remote_low,
+            path.local_high,
+            path.local_low,
+            (ports << 16) | local_port,
+        )
+
+    @cython.cfunc
+    def in_use(
+        self,
+        path: Path,
+        local_port: cython.uint,
+        remote_port: cython.uint,
+        flow_hash: cython.ulonglong,
+    ) -> cython.bint:
+        """Whether these sockets are connected, or in TIME-WAIT."""
+        position: cython.longlong = self.table.first(flow_hash)
+        while position >= 0:
+            value: cython.int = self.table.value_at(position)
+            if value >= TIME_WAIT_IDS:
+                return True
+            tcb: Tcb = cython.cast(Tcb, self.connections[value])
+            if (
+                tcb.path.remote_low == path.remote_low
+                and tcb.path.remote_high == path.remote_high
+                and tcb.path.local_low == path.local_low
+                and tcb.path.local_high == path.local_high
+                and tcb.remote_port == remote_port
+                and tcb.local_port == local_port
+            ):
+                return True
+            position = self.table.next(flow_hash, position)
+        return False
 
     @cython.cfunc
     def find(self, seg: Segment, flow_hash: cython.ulonglong) -> Tcb | None:

@@ -1,0 +1,397 @@
+"""The stack: links below, handlers above, and the five steps of a breath between them.
+
+Sans-IO: the caller brings frames and the time, and takes frames away. A breath is
+
+    receive(now, interface, batch) …   segments change state
+    expire(now)                        due timers
+    deliver(now)                       handlers run
+    release(now)                       received frames may be reused
+    transmit(now) -> again             frames lie in each interface's `outgoing`; flush, and once
+                                       more while it answers True
+
+and `next_deadline()` says when the next one is due at the latest. `Stack` is a Loop: alone it is
+what its connections call their worker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+import cython
+from cython.cimports.corten.core.chance import Chance
+from cython.cimports.corten.core.clock import NEVER
+from cython.cimports.corten.core.counter import Counters
+from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.core.wheel import Wheel
+from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.endpoint.handler import doors_of
+from cython.cimports.corten.ip.arp import announce, resolve
+from cython.cimports.corten.ip.icmp import IcmpLimiter
+from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.neighbour import FOREVER, STATIC, Neighbour
+from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.ip.route import RouteTable
+from cython.cimports.corten.stack.demux import Demux
+from cython.cimports.corten.tcp.config import Config
+from cython.cimports.corten.tcp.connection import TcpConnection
+from cython.cimports.corten.tcp.deliver import deliver as deliver_events
+from cython.cimports.corten.tcp.exchange import Exchange
+from cython.cimports.corten.tcp.handshake import open_active
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.listener import Listener
+from cython.cimports.corten.tcp.output import output
+from cython.cimports.corten.tcp.state import CLOSED
+from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.tcp.time_wait_table import (
+    expire_time_waits,
+    next_time_wait,
+    send_owed_acks,
+)
+from cython.cimports.corten.tcp.timer import expire as expire_tcb
+from cython.cimports.corten.wire.reason import FRAMES_OUT
+
+from corten.endpoint.error import CortenError
+from corten.endpoint.handler import Handler
+from corten.endpoint.loop import Loop, TimerHandle
+from corten.stack.leak import leaks_of
+from corten.stack.timer import Call
+from corten.wire.address import parse_address, parse_mac
+from corten.wire.reason import counter_names
+
+log = logging.getLogger("corten")
+
+if not cython.compiled:
+    EPHEMERAL_FIRST = 32768  # RFC 6056 says 1024; these leave room for servers
+    EPHEMERAL_COUNT = 28232
+
+RESOLVE_NS: cython.longlong = 1_000_000_000
+
+
+@cython.final
+@cython.cclass
+class Stack:
+    """One TCP/IP stack: its links, its connections, and when it wants to be called next."""
+
+    config: Config
+    counters: Counters
+    host: TcpHost
+    interfaces: list
+    routes: RouteTable
+    wheel: Wheel
+    index: cython.int
+    _demux: Demux
+    _due: list
+    _soon: object  # deque of (function, arguments)
+    _resolver: cython.int  # timer: ask again for unresolved neighbours
+    _resolver_armed: cython.bint
+    _chance: Chance
+
+    def __init__(
+        self,
+        chance: Chance,
+        secret: bytes,
+        config: Config | None = None,
+        exchange: Exchange | None = None,
+        counters: Counters | None = None,
+        loop: object = None,
+        now: int = 0,
+    ) -> None:
+        """`secret`: 32 octets that nobody else knows, the same for all workers of a group."""
+        self.config = config or Config()
+        self.counters = counters or Counters(counter_names())
+        self.routes = RouteTable()
+        self.wheel = Wheel(now)
+        self.index = 0
+        self.host = TcpHost(
+            self.config, self.counters, chance, self.routes, exchange or Exchange(), secret, self.wheel
+        )
+        self.host.start(now, self if loop is None else loop)
+        self.interfaces = self.routes.interfaces
+        self._demux = Demux(self.host, IcmpLimiter(chance))
+        self._due = []
+        self._soon = deque()
+        self._resolver = self.wheel.add(None)
+        self._resolver_armed = False
+        self._chance = chance
+
+    # -- setting up -------------------------------------------------------------------------
+
+    def add_interface(
+        self,
+        name: str,
+        mac: str,
+        addresses: list[str],
+        mtu: int = 1500,
+        gateway: str | None = None,
+        offload_checksum: bool = False,
+        offload_segmentation: bool = False,
+        neighbours: dict[str, str] | None = None,
+        leader: bool = True,
+    ) -> Interface:
+        """A link: `addresses` as "10.0.2.2/24"; `neighbours` are static ARP entries (address: MAC).
+
+        `leader`: this worker announces the addresses. CortenError for what cannot be.
+        """
+        interface = Interface(
+            name, len(self.interfaces), mac, addresses, self.counters, mtu, gateway
+        )
+        interface.set_offload(offload_checksum, offload_segmentation)
+        for address, station in (neighbours or {}).items():
+            self.add_neighbour(interface, address, station)
+        self.interfaces.append(interface)
+        if leader:
+            announce(interface)
+        return interface
+
+    def add_neighbour(self, interface: Interface, address: str, mac: str) -> None:
+        """A static ARP entry: it never ages and is never overwritten."""
+        try:
+            high, low = parse_address(address)
+            station = parse_mac(mac)
+        except ValueError as error:
+            raise CortenError(f"arp={address}={mac}: {error}") from None
+        entry: Neighbour = interface.neighbours.obtain(high, low, 0)
+        entry.make_static(station)
+
+    def add_route(self, network: str, interface: Interface, gateway: str) -> None:
+        """Send what is for `network` ("10.1.0.0/16") through a gateway on a link's subnet."""
+        self.routes.add(network, interface, gateway)
+
+    def listen(
+        self,
+        port: int,
+        factory: Callable[[], Handler],
+        address: str | None = None,
+        **options: object,
+    ) -> Listener:
+        """Accept connections to `port`; `factory()` makes a handler for each when it is
+        established. `options`: settings of Config for these connections. CortenError when the
+        port is taken or impossible."""
+        if not 1 <= port <= 65535:
+            raise CortenError(f"port {port}: must be between 1 and 65535")
+        local = parse_address(address) if address is not None else None
+        at_port: list = self.host.listeners.setdefault(port, [])
+        other: Listener
+        for other in at_port:
+            if local is None or other.any_address or (other.address_high, other.address_low) == local:
+                raise CortenError(f"port {port} is in use by another listener of this stack")
+        listener = Listener(self.host, port, factory, local, self.config.with_settings(options))
+        at_port.append(listener)
+        return listener
+
+    def connect(
+        self, address: str, port: int, factory: Callable[[], Handler], **options: object
+    ) -> Connection:
+        """Open a connection: `on_open`, or `on_close(error)` when it cannot be.
+
+        `source=(address, port)` fixes the local end, either may be None. Other options as `listen`.
+        """
+        if not 1 <= port <= 65535:
+            raise CortenError(f"port {port}: must be between 1 and 65535")
+        source = options.pop("source", None) or (None, None)
+        high, low = parse_address(address)
+        local_address, local_port = source  # type: ignore[misc]
+        local = (
+            parse_address(local_address) if local_address else self.routes.source_for(high, low)
+        )
+        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
+        if path is None:
+            raise CortenError(f"no route to {address}: add gateway=… to a link")
+        if path.interface.is_broadcast(low) or (low >> 28) == 0xFFFFE:
+            raise CortenError(f"{address}: not the address of a single host")  # MUST-46
+        flow_hash: cython.ulonglong = 0
+        if local_port:
+            flow_hash = self.host.hash_path(path, local_port, port)
+            if self.host.in_use(path, local_port, port, flow_hash):
+                raise CortenError(f"source port {local_port} is in use towards {address}:{port}")
+        else:
+            local_port, flow_hash = self._free_port(path, port, address)
+        connection: TcpConnection = open_active(
+            self.host,
+            path,
+            self.config.with_settings(options),
+            local_port,
+            port,
+            flow_hash,
+            self.host.now,
+        )
+        handler = factory()
+        connection.attach(handler, doors_of(handler))
+        return connection
+
+    def _free_port(self, path: Path, port: int, address: str) -> tuple[int, int]:
+        """An ephemeral port, from a random start (RFC 6056 3.3.1)."""
+        start: int = self._chance.below(EPHEMERAL_COUNT)
+        for i in range(EPHEMERAL_COUNT):
+            local_port = EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT
+            flow_hash = self.host.hash_path(path, local_port, port)
+            if not self.host.in_use(path, local_port, port, flow_hash):
+                return local_port, flow_hash
+        raise CortenError(f"no free local port towards {address}:{port}: add an address")
+
+    # -- a breath ---------------------------------------------------------------------------
+
+    @cython.ccall
+    def receive(
+        self,
+        now: cython.longlong,
+        interface: Interface,
+        batch: ReceiveBatch,
+        tried: cython.ulonglong = 0,
+    ) -> cython.void:
+        """Take in a batch of frames. `tried`: the workers that have seen them already, a bit each."""
+        self.host.now = now
+        self._demux.receive(interface, batch, tried, now)
+
+    @cython.ccall
+    def expire(self, now: cython.longlong) -> cython.void:
+        """Due timers change state; scheduled calls join what runs in `deliver`."""
+        self.host.now = now
+        expire_time_waits(self.host, now)
+        due: list = self._due
+        if self.wheel.advance(now, due) == 0:
+            return
+        for owner in due:
+            if isinstance(owner, Tcb):
+                expire_tcb(self.host, cython.cast(Tcb, owner), now)
+            elif owner is None:
+                self._resolver_armed = False
+                for interface in self.interfaces:
+                    resolve(interface, now)
+            else:
+                function = owner.take()
+                if function is not None:
+                    self._soon.append((function, owner.arguments))
+        due.clear()
+
+    @cython.ccall
+    def deliver(self, now: cython.longlong) -> cython.void:
+        """Run the handlers of what changed, then the calls that are due."""
+        host: TcpHost = self.host
+        host.now = now
+        i: cython.Py_ssize_t = 0
+        while i < len(host.active):
+            tcb: TcpConnection = cython.cast(TcpConnection, host.active[i])
+            if tcb.events != 0:
+                deliver_events(host, tcb)
+            i += 1
+        if self._soon:
+            self._run_soon()
+
+    @cython.cfunc
+    def _run_soon(self) -> cython.void:
+        """Calls scheduled before this moment; what they schedule runs in the next breath."""
+        i: cython.Py_ssize_t
+        for i in range(len(self._soon)):
+            function, arguments = self._soon.popleft()
+            try:
+                function(*arguments)
+            except Exception as error:
+                log.error("scheduled call %r failed", function, exc_info=error)
+
+    @cython.ccall
+    def release(self, now: cython.longlong) -> cython.void:
+        """The received frames of this breath may be reused from here on."""
+        self.host.release_slices()
+
+    @cython.ccall
+    def transmit(self, now: cython.longlong) -> cython.bint:
+        """Let the marked connections send. True: a batch is full; flush all of them, call again."""
+        host: TcpHost = self.host
+        host.now = now
+        if not send_owed_acks(host, now):
+            return True
+        active: list = host.active
+        i: cython.Py_ssize_t = host.transmit_at
+        while i < len(active):
+            tcb: Tcb = cython.cast(Tcb, active[i])
+            if not output(host, tcb, now):
+                host.transmit_at = i
+                return True
+            i += 1
+        host.transmit_at = 0
+        self._forget_active()
+        self._count_out()
+        return False
+
+    @cython.cfunc
+    def _forget_active(self) -> cython.void:
+        """Only what still has events to tell stays marked."""
+        active: list = self.host.active
+        kept: list | None = None
+        tcb: Tcb
+        for tcb in active:
+            if tcb.events != 0 and not (tcb.paused and tcb.state != CLOSED):
+                if kept is None:
+                    kept = []
+                kept.append(tcb)
+            else:
+                tcb.active = False
+        active.clear()
+        if kept is not None:
+            active.extend(kept)
+
+    @cython.cfunc
+    def _count_out(self) -> cython.void:
+        interface: Interface
+        for interface in self.interfaces:
+            if interface.outgoing.count:
+                self.counters.add(FRAMES_OUT, interface.outgoing.count)
+            if interface.unresolved and not self._resolver_armed:
+                self._resolver_armed = True
+                self.wheel.arm(self._resolver, self.host.now + RESOLVE_NS)
+
+    @cython.ccall
+    def next_deadline(self) -> cython.longlong:
+        """When the next breath is due at the latest; NEVER when nothing waits for time."""
+        if self.host.active or self._soon or self.host.acks_owed:
+            return self.host.now
+        deadline: cython.longlong = self.wheel.next_deadline()
+        ended: cython.longlong = next_time_wait(self.host)
+        return deadline if deadline < ended else ended
+
+    # -- the loop, for handlers -------------------------------------------------------------
+
+    def time(self) -> float:
+        """Seconds on the caller's clock, as of this breath."""
+        return self.host.now / 1e9
+
+    def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Run after the handlers of this breath, or in the next one."""
+        self._soon.append((function, arguments))
+
+    def call_later(
+        self, seconds: float, function: Callable[..., object], *arguments: object
+    ) -> TimerHandle:
+        """Run once after `seconds`."""
+        deadline = self.host.now + max(0, int(seconds * 1e9))
+        return Call(self.wheel, deadline, function, arguments)
+
+    def watch(self, fd: int, function: Callable[[], object] | None) -> None:
+        """A stack has no descriptors: its worker has."""
+        raise CortenError("a Stack alone watches no descriptors: run it in a worker")
+
+    # -- looking inside ---------------------------------------------------------------------
+
+    def connections(self) -> list[Connection]:
+        """Every connection that is not over."""
+        return [tcb for tcb in self.host.connections if tcb is not None]
+
+    def drain(self) -> int:
+        """Stop accepting, and close every connection when what is queued has gone; how many."""
+        for at_port in list(self.host.listeners.values()):
+            for listener in list(at_port):
+                listener.close()
+        open_ones = self.connections()
+        for connection in open_ones:
+            connection.close()
+        return len(open_ones)
+
+    def leaks(self) -> list[str]:
+        """What a stack at rest should not hold; empty when clean. For tests."""
+        return leaks_of(self)
+
+
+Loop.register(Stack)

@@ -1,0 +1,45 @@
+"""Calls that an application scheduled on a stack's wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cython
+from cython.cimports.corten.core.wheel import Wheel
+
+from corten.endpoint.loop import TimerHandle
+
+
+class Call(TimerHandle):
+    """`function(*arguments)` at a deadline, once."""
+
+    __slots__ = ("_wheel", "arguments", "function", "timer")
+
+    def __init__(
+        self, wheel: Wheel, deadline: int, function: Callable[..., object], arguments: tuple[object, ...]
+    ) -> None:
+        self._wheel = wheel
+        self.function: Callable[..., object] | None = function
+        self.arguments = arguments
+        self.timer: int = wheel.add(self)
+        wheel.arm(self.timer, deadline)
+
+    def cancel(self) -> None:
+        if self.function is not None:
+            self.function = None
+            self.arguments = ()
+            self._wheel.discard(self.timer)
+
+    def take(self) -> Callable[..., object] | None:
+        """The function, now that its time has come; the timer is given back."""
+        function = self.function
+        if function is not None:
+            self.function = None
+            self._wheel.discard(self.timer)
+        return function
+
+
+@cython.cfunc
+def is_call(owner: object) -> cython.bint:
+    """Whether a timer's owner is a scheduled call."""
+    return isinstance(owner, Call)
