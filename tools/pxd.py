@@ -114,7 +114,8 @@ def _check_decorators(module: Module, node: ast.ClassDef) -> None:
 def _cclass(types: Types, node: ast.ClassDef) -> list[str]:
     _check_decorators(types.module, node)
     source = types.module.text.splitlines()
-    lines = ["@cython.final"] if "final" in decorators(node) else []
+    # of a subclass, Cython would take each method in the .py for the override of a final one
+    lines = ["@cython.final"] if "final" in decorators(node) and not node.bases else []
     lines.append(_head(types, node) + ":")
     body: list[str] = []
     for member in node.body:

@@ -2,7 +2,7 @@
 
 An error is never sent about an ICMP error, a broadcast, a link-layer broadcast, a fragment other
 than the first, or a source that is no single host; and never faster than the bucket of its link
-allows: `RATE_BURST` at once, `RATE_INTERVAL_NS` between, with some chance in it so that nobody
+allows: `RATE_BURST` at once, `ICMP_INTERVAL_NS` between, with some chance in it so that nobody
 can read our traffic from what is left of it (CVE-2020-25705).
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory, read
 from cython.cimports.corten.core.chance import Chance
+from cython.cimports.corten.core.limit import ICMP_INTERVAL_NS, V4_PREFIX
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_IPV4, emit_ethernet
 from cython.cimports.corten.wire.icmpv4 import (
@@ -36,7 +37,6 @@ if not cython.compiled:
     QUOTE_LEN_MAX = 548  # RFC 1812 4.3.2.3: as much as fits in 576 octets
     REPLY_LEN_MAX = 65536
 
-RATE_INTERVAL_NS: cython.longlong = 1_000_000
 _scratch: Arena = Arena(REPLY_LEN_MAX + 64)
 
 
@@ -57,7 +57,7 @@ class IcmpLimiter:
     @cython.cfunc
     def allow(self, now: cython.longlong) -> cython.bint:
         """Take a token, if there is one."""
-        gained: cython.longlong = (now - self._last) // RATE_INTERVAL_NS
+        gained: cython.longlong = (now - self._last) // ICMP_INTERVAL_NS
         if gained > 0:
             self._tokens = min(RATE_BURST, self._tokens + gained)
             self._last = now
@@ -76,7 +76,7 @@ def receive_icmp(
     """Answer an echo request; the reason the message was dropped for, or ACCEPTED."""
     if icmp.type != ICMP_ECHO:
         return ICMP_UNKNOWN_TYPE
-    own: cython.ulonglong = _V4_PREFIX | ip.destination
+    own: cython.ulonglong = V4_PREFIX | ip.destination
     if interface.is_broadcast(own):
         return ICMP_BROADCAST_ECHO
     _send(
@@ -111,7 +111,7 @@ def send_unreachable(
     now: cython.longlong,
 ) -> cython.void:
     """Destination unreachable about the packet at `ip_at` (RFC 1122 3.2.2.1), if it may be sent."""
-    if interface.is_broadcast(_V4_PREFIX | ip.destination) or ip.protocol == PROTOCOL_ICMP:
+    if interface.is_broadcast(V4_PREFIX | ip.destination) or ip.protocol == PROTOCOL_ICMP:
         return
     if not limiter.allow(now):
         interface.counters.add(ICMP_RATE_LIMITED)
@@ -153,5 +153,3 @@ def _send(
     ):
         interface.counters.add(REPLY_QUEUE_FULL)
 
-
-_V4_PREFIX: cython.ulonglong = 0xFFFF_0000_0000

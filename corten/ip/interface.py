@@ -5,7 +5,9 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.counter import Counters
+from cython.cimports.corten.core.limit import U32, V4_ALL_ONES
 from cython.cimports.corten.ip.neighbour import NeighbourTable
+from cython.cimports.corten.wire.address_field import in_prefix
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import parse_address, parse_mac, parse_network
@@ -37,10 +39,10 @@ class Address:
             self.broadcast = low | host_bits
             self.network = low & ~host_bits
 
-    def contains(self, high: int, low: int) -> bool:
+    @cython.ccall
+    def contains(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether an address lies in this subnet."""
-        shift = 128 - self.prefix_len
-        return ((high << 64) | low) >> shift == ((self.high << 64) | self.low) >> shift
+        return in_prefix(high, low, self.high, self.low, self.prefix_len)
 
 
 @cython.final
@@ -114,8 +116,8 @@ class Interface:
     @cython.cfunc
     def is_broadcast(self, low: cython.ulonglong) -> cython.bint:
         """Whether an IPv4 address (low half) is a broadcast on this link (RFC 1122 3.2.1.3)."""
-        v4: cython.uint = cython.cast(cython.uint, low & _V4_MASK)
-        if v4 == _ALL_ONES:
+        v4: cython.uint = cython.cast(cython.uint, low & U32)
+        if v4 == V4_ALL_ONES:
             return True
         address: Address
         for address in self.addresses:
@@ -123,12 +125,11 @@ class Interface:
                 return True
         return False
 
-    @cython.cfunc
+    @cython.ccall
     def on_link(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether the address is in one of this link's subnets."""
         address: Address
-        return any(address.contains(high, low) for address in self.addresses)
-
-
-_ALL_ONES: cython.uint = 0xFFFF_FFFF
-_V4_MASK: cython.ulonglong = 0xFFFF_FFFF
+        for address in self.addresses:
+            if address.contains(high, low):
+                return True
+        return False

@@ -1,6 +1,6 @@
 """The link-layer addresses of the stations around us: one cache a link and worker.
 
-Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for `FRESH_NS` after it was confirmed, by an ARP
+Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for `NEIGHBOUR_FRESH_NS` after it was confirmed, by an ARP
 message or by TCP's own progress; used after that it stays in use while unicast requests ask again;
 unanswered, it is resolved anew by broadcast. Requests for one address leave at most once a second.
 A bounded number of packets waits for an answer, the oldest gives way. The table is bounded: the
@@ -10,6 +10,8 @@ entry used longest ago gives way. Static entries never age and are never overwri
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.clock import NEVER
+from cython.cimports.corten.core.limit import NEIGHBOUR_FRESH_NS, NEIGHBOUR_RETRY_NS
 
 if not cython.compiled:
     UNRESOLVED = 0
@@ -19,10 +21,6 @@ if not cython.compiled:
     REQUESTS_MAX = 5  # unanswered, one a second, before what waits is dropped
     UNICAST_REQUESTS = 3  # for an entry in use, before it is resolved anew
     TABLE_MAX = 4096
-
-FRESH_NS: cython.longlong = 60_000_000_000
-RETRY_NS: cython.longlong = 1_000_000_000
-FOREVER: cython.longlong = 0x7FFF_FFFF_FFFF_FFFF
 
 
 @cython.final
@@ -47,7 +45,7 @@ class Neighbour:
         self.mac = 0
         self.state = UNRESOLVED
         self.fresh_until = 0
-        self.requested_at = -RETRY_NS
+        self.requested_at = -NEIGHBOUR_RETRY_NS
         self.requests = 0
         self.waiting = None
         self.waiting_since = 0
@@ -58,7 +56,7 @@ class Neighbour:
     def confirm(self, now: cython.longlong) -> cython.void:
         """The station answered: by ARP, or by acknowledging what we sent (RFC 1122 2.3.2.1)."""
         if self.state == REACHABLE:
-            self.fresh_until = now + FRESH_NS
+            self.fresh_until = now + NEIGHBOUR_FRESH_NS
             self.requests = 0
 
     @cython.cfunc
@@ -69,7 +67,7 @@ class Neighbour:
             return False
         self.mac = mac
         self.state = REACHABLE
-        self.fresh_until = now + FRESH_NS
+        self.fresh_until = now + NEIGHBOUR_FRESH_NS
         self.requests = 0
         return True
 
@@ -79,7 +77,7 @@ class Neighbour:
         """Set by hand: fresh for ever."""
         self.mac = mac
         self.state = STATIC
-        self.fresh_until = FOREVER
+        self.fresh_until = NEVER
 
     @cython.cfunc
     def enqueue(self, frame: bytes, now: cython.longlong) -> cython.bint:
@@ -97,7 +95,7 @@ class Neighbour:
     @cython.exceptval(check=False)
     def should_request(self, now: cython.longlong) -> cython.bint:
         """At most one request a second for each address (RFC 1122 2.3.2.1, MUST)."""
-        return now - self.requested_at >= RETRY_NS
+        return now - self.requested_at >= NEIGHBOUR_RETRY_NS
 
 
 @cython.final

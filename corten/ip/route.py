@@ -9,6 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.ip.interface import Address, Interface
 from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.wire.address_field import in_prefix
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import format_address, parse_address, parse_network
@@ -35,10 +36,10 @@ class Route:
         self.gateway_high, self.gateway_low = parse_address(gateway)
         self.interface = interface
 
-    def contains(self, high: int, low: int) -> bool:
+    @cython.ccall
+    def contains(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether the route's prefix covers an address."""
-        shift = 128 - self.prefix_len
-        return ((high << 64) | low) >> shift == ((self.high << 64) | self.low) >> shift
+        return in_prefix(high, low, self.high, self.low, self.prefix_len)
 
 
 @cython.final

@@ -41,6 +41,7 @@ from cython.cimports.corten.wire.reason import (
     IPV4_BAD_SOURCE,
     IPV4_NOT_OURS,
     IPV4_UNKNOWN_PROTOCOL,
+    SEGMENT_DONE,
     SEGMENTS_IN,
     TCP_BAD_CHECKSUM,
     TCP_NO_CONNECTION,
@@ -91,7 +92,7 @@ class Demux:
         i: cython.Py_ssize_t
         for i in range(batch.count):
             reason: cython.int = self._frame(batch, i, now)
-            if reason != ACCEPTED and reason < _NOT_COUNTED:
+            if reason != ACCEPTED and reason != SEGMENT_DONE:
                 interface.counters.add(reason)
         interface.counters.add(FRAMES_IN, batch.count)
 
@@ -221,6 +222,3 @@ class Demux:
         if self.refuse_strays:
             refuse(host, seg, now)
         return TCP_NO_CONNECTION
-
-
-_NOT_COUNTED: cython.int = 127

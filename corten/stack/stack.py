@@ -24,13 +24,14 @@ from cython.cimports.corten.core.chance import Chance
 from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.endpoint.handler import doors_of
 from cython.cimports.corten.ip.arp import announce, resolve
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
-from cython.cimports.corten.ip.neighbour import FOREVER, STATIC, Neighbour
+from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.stack.demux import Demux
@@ -54,7 +55,7 @@ from cython.cimports.corten.wire.reason import FRAMES_OUT
 
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
-from corten.endpoint.loop import Loop, TimerHandle
+from corten.endpoint.loop import TimerHandle
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
 from corten.wire.address import parse_address, parse_mac
@@ -65,8 +66,6 @@ log = logging.getLogger("corten")
 if not cython.compiled:
     EPHEMERAL_FIRST = 32768  # RFC 6056 says 1024; these leave room for servers
     EPHEMERAL_COUNT = 28232
-
-RESOLVE_NS: cython.longlong = 1_000_000_000
 
 
 @cython.final
@@ -341,7 +340,7 @@ class Stack:
                 self.counters.add(FRAMES_OUT, interface.outgoing.count)
             if interface.unresolved and not self._resolver_armed:
                 self._resolver_armed = True
-                self.wheel.arm(self._resolver, self.host.now + RESOLVE_NS)
+                self.wheel.arm(self._resolver, self.host.now + NEIGHBOUR_RETRY_NS)
 
     @cython.ccall
     def next_deadline(self) -> cython.longlong:
@@ -392,6 +391,3 @@ class Stack:
     def leaks(self) -> list[str]:
         """What a stack at rest should not hold; empty when clean. For tests."""
         return leaks_of(self)
-
-
-Loop.register(Stack)

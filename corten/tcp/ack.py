@@ -7,6 +7,7 @@ control, carry loss recovery on.
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import TIMESTAMP_ECHO_MAX
 from cython.cimports.corten.core.serial import seq_ge, seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.host import TcpHost
@@ -133,7 +134,7 @@ def _sample(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
             tcb.rtt_at = 0
     elif tcb.timestamps_ok and seg.has_timestamp and seg.ts_echo != 0:
         ticks: cython.uint = seq_sub(timestamp_of(tcb.ts_offset, now), seg.ts_echo)
-        if ticks < _TICKS_MAX:
+        if ticks < TIMESTAMP_ECHO_MAX:
             elapsed: cython.longlong = ticks
             rtt_sample(
                 tcb,
@@ -162,6 +163,3 @@ def release_acked(tcb: Tcb, octets: cython.uint) -> cython.void:
         tcb.next_piece = None
         tcb.first_offset = 0
         tcb.next_offset = 0
-
-
-_TICKS_MAX: cython.uint = 600_000  # ten minutes: a longer echo is no measurement

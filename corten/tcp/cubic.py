@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.tcp.congestion import WINDOW_MAX, CongestionControl
+from cython.cimports.corten.tcp.cubic_constant import CUBIC_ALPHA, CUBIC_BETA, CUBIC_C
 
-C: cython.double = 0.4  # 5, how fast the window grows (segments / s^3)
-BETA: cython.double = 0.7  # 4.6, multiplicative decrease
-ALPHA: cython.double = 3.0 * (1.0 - 0.7) / (1.0 + 0.7)  # 4.3, Reno-friendly additive increase
 
 
 @cython.cfunc
@@ -57,7 +55,7 @@ class Cubic(CongestionControl):
         self._exact = segments
         self._w_est = segments
         if segments < self._w_max:
-            self._k = _cube_root((self._w_max - segments) / C)
+            self._k = _cube_root((self._w_max - segments) / CUBIC_C)
         else:
             self._k = 0.0
             self._w_max = segments
@@ -67,7 +65,7 @@ class Cubic(CongestionControl):
     def _cubic(self, elapsed: cython.double) -> cython.double:
         """W_cubic(t), equation 1."""
         distance: cython.double = elapsed - self._k
-        return C * distance * distance * distance + self._w_max
+        return CUBIC_C * distance * distance * distance + self._w_max
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -80,7 +78,7 @@ class Cubic(CongestionControl):
         acked_segments: cython.double = cython.cast(cython.double, acked) / self.mss
         elapsed: cython.double = cython.cast(cython.double, now - self._epoch_at) * 1e-9
         ahead: cython.double = elapsed + cython.cast(cython.double, srtt) * 1e-9
-        alpha: cython.double = ALPHA if self._w_est < self._cwnd_prior else 1.0
+        alpha: cython.double = CUBIC_ALPHA if self._w_est < self._cwnd_prior else 1.0
         self._w_est += alpha * acked_segments / self._exact
         now_at: cython.double = self._cubic(elapsed)
         if now_at < self._w_est:  # 4.3: the Reno-friendly region
@@ -104,11 +102,11 @@ class Cubic(CongestionControl):
         segments: cython.double = cython.cast(cython.double, self.window) / self.mss
         self._cwnd_prior = segments
         if segments < self._w_max:
-            self._w_max = segments * (1.0 + BETA) / 2.0
+            self._w_max = segments * (1.0 + CUBIC_BETA) / 2.0
         else:
             self._w_max = segments
         self.ssthresh = self.floor(
-            cython.cast(cython.uint, cython.cast(cython.double, in_flight) * BETA)
+            cython.cast(cython.uint, cython.cast(cython.double, in_flight) * CUBIC_BETA)
         )
         self._epoch_at = -1
 

@@ -7,6 +7,7 @@ costs nothing here, the timer then fires early once and is set anew.
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.tcb import Tcb
 
@@ -14,7 +15,7 @@ from cython.cimports.corten.tcp.tcb import Tcb
 @cython.cfunc
 def retime(host: TcpHost, tcb: Tcb) -> cython.void:
     """Tell the wheel, if an earlier deadline came up than it knows of."""
-    earliest: cython.longlong = _NONE
+    earliest: cython.longlong = NEVER
     if tcb.rtx_at != 0:
         earliest = tcb.rtx_at
     if tcb.ack_at != 0 and tcb.ack_at < earliest:
@@ -23,11 +24,8 @@ def retime(host: TcpHost, tcb: Tcb) -> cython.void:
         earliest = tcb.user_at
     if tcb.end_at != 0 and tcb.end_at < earliest:
         earliest = tcb.end_at
-    if earliest == _NONE or tcb.timer < 0:
+    if earliest == NEVER or tcb.timer < 0:
         return
     if tcb.armed_at == 0 or earliest < tcb.armed_at:
         tcb.armed_at = earliest
         host.wheel.arm(tcb.timer, earliest)
-
-
-_NONE: cython.longlong = 0x7FFF_FFFF_FFFF_FFFF

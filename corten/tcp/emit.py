@@ -10,6 +10,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Memory, fold, sum_octets, sum_range
 from cython.cimports.corten.core.field import put16, put32
 from cython.cimports.corten.core.frame import FRAME_SLICES, TransmitBatch
+from cython.cimports.corten.core.limit import U32
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_sub
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.host import TcpHost
@@ -31,6 +32,7 @@ from cython.cimports.corten.wire.tcp_option import (
 
 if not cython.compiled:
     CHECKSUM_AT = 16
+    NO_SHIFT = 255  # Tcb.snd_shift while the peer has not offered window scaling
     TIMESTAMP_LEN = 12
     SACK_BLOCKS_MAX = 3  # beside timestamps; four without (RFC 2018 3)
 
@@ -39,7 +41,7 @@ if not cython.compiled:
 @cython.exceptval(check=False)
 def timestamp_of(offset: cython.uint, now: cython.longlong) -> cython.uint:
     """TSval at an instant: milliseconds, offset for each pair of sockets (RFC 7323 5.4)."""
-    return seq_add(cython.cast(cython.uint, (now // TIMESTAMP_TICK_NS) & _U32), offset)
+    return seq_add(cython.cast(cython.uint, (now // TIMESTAMP_TICK_NS) & U32), offset)
 
 
 @cython.cfunc
@@ -126,7 +128,7 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
     sack: cython.bint = tcb.config.sack
     stamps: cython.bint = tcb.config.timestamps
     if flags & ACK:  # answer only what was offered
-        if tcb.snd_shift == _NO_SHIFT:
+        if tcb.snd_shift == NO_SHIFT:
             shift = -1
         sack = tcb.sack_ok
         stamps = tcb.timestamps_ok
@@ -356,7 +358,3 @@ def emit_ack_of(
     )
     host.counters.add(SEGMENTS_OUT)
     _finish(path, at, TCP_HEADER_LEN + options, 0, now)
-
-
-_U32: cython.longlong = 0xFFFF_FFFF
-_NO_SHIFT: cython.uint = 255  # Tcb.snd_shift while a handshake has not offered window scaling

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import RTO_AFTER_SYN_LOSS_NS
 from cython.cimports.corten.core.serial import seq_add, seq_sub
 from cython.cimports.corten.tcp.congestion import CongestionControl
 from cython.cimports.corten.tcp.cubic import Cubic
 from cython.cimports.corten.tcp.deadline import retime
+from cython.cimports.corten.tcp.emit import NO_SHIFT
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.reno import Reno
 from cython.cimports.corten.tcp.rtt import rtt_sample
@@ -15,12 +17,11 @@ from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.time_wait import TimeWait
 from cython.cimports.corten.tcp.time_wait_table import add_time_wait, owe_ack
 from cython.cimports.corten.wire.reason import CONNECTIONS_ACCEPTED, CONNECTIONS_OPENED
-from cython.cimports.corten.wire.tcp import TCP_HEADER_LEN, Segment
+from cython.cimports.corten.wire.tcp import SYN, TCP_HEADER_LEN, Segment
 
 if not cython.compiled:
     DEFAULT_MSS = 536  # MUST-15
     PEER_MSS_MIN = 64  # smaller offers would make a thousand segments of a page
-    NO_SHIFT = 255  # Tcb.snd_shift while the peer has not offered window scaling
     TIMESTAMP_OPTION_LEN = 12
     INITIAL_WINDOW_OCTETS = 14600  # RFC 6928 2
 
@@ -88,8 +89,8 @@ def become_established(
     tcb.congestion = control
     if tcb.retries == 0:
         rtt_sample(tcb, now - tcb.sent_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
-    elif tcb.rto < _RTO_AFTER_SYN_LOSS or tcb.srtt == 0:
-        tcb.rto = _RTO_AFTER_SYN_LOSS  # RFC 6298 5.7
+    elif tcb.rto < RTO_AFTER_SYN_LOSS_NS or tcb.srtt == 0:
+        tcb.rto = RTO_AFTER_SYN_LOSS_NS  # RFC 6298 5.7
     tcb.retries = 0
     tcb.rtx_at = 0
     tcb.rtt_at = 0
@@ -100,7 +101,7 @@ def become_established(
     tcb.rtx_nxt = tcb.snd_una
     tcb.sack_lost = tcb.snd_una
     tcb.sent_at = 0
-    tcb.snd_wnd = seg.window << (0 if seg.flags & _SYN else tcb.snd_shift)
+    tcb.snd_wnd = seg.window << (0 if seg.flags & SYN else tcb.snd_shift)
     tcb.max_snd_wnd = tcb.snd_wnd
     tcb.snd_wl1 = seg.seq
     tcb.snd_wl2 = seg.ack
@@ -133,7 +134,3 @@ def enter_time_wait(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.voi
     if tcb.ack_now:
         owe_ack(host, ended)
     host.finish(tcb, None)
-
-
-_RTO_AFTER_SYN_LOSS: cython.longlong = 3_000_000_000
-_SYN: cython.uint = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import REOPEN_DISTANCE
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
@@ -110,7 +111,7 @@ def listen_arrives(
     tcb.state = SYN_RECEIVED
     _begin(tcb, host, now)
     if ended is not None and not seq_gt(tcb.iss, old_nxt):
-        tcb.iss = seq_add(old_nxt, _BEYOND)  # RFC 1122 4.2.2.13 (b)
+        tcb.iss = seq_add(old_nxt, REOPEN_DISTANCE)  # RFC 1122 4.2.2.13 (b)
         _place(tcb)
     _take_syn(tcb, seg, now)
     host.half_open[tcb.id] = tcb
@@ -195,6 +196,3 @@ def _text_of_syn(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
     seg.seq = seq_add(seg.seq, 1)
     seg.flags &= ~SYN
     return receive_text(host, tcb, seg, now)
-
-
-_BEYOND: cython.uint = 64_000

@@ -7,6 +7,7 @@ that outlives a worker, so that numbers grow for one pair of sockets and tell no
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import OTHER_USE_OF_KEY, U32
 from cython.cimports.corten.core.siphash import Siphash
 
 if not cython.compiled:
@@ -27,7 +28,7 @@ def initial_sequence(
 ) -> cython.uint:
     """The ISN of one pair of sockets at an instant."""
     f: cython.ulonglong = secret.words2_4(remote_high, remote_low, local_high, local_low, ports)
-    return cython.cast(cython.uint, (f + cython.cast(cython.ulonglong, now // TICK_NS)) & _U32)
+    return cython.cast(cython.uint, (f + cython.cast(cython.ulonglong, now // TICK_NS)) & U32)
 
 
 @cython.cfunc
@@ -43,10 +44,6 @@ def timestamp_offset(
     """What is added to the clock in this pair's timestamps: the same for every connection of the
     pair, so that they grow over a reuse of its ports."""
     f: cython.ulonglong = secret.words2_4(
-        remote_high ^ _OTHER, remote_low, local_high, local_low, ports
+        remote_high ^ OTHER_USE_OF_KEY, remote_low, local_high, local_low, ports
     )
-    return cython.cast(cython.uint, f & _U32)
-
-
-_U32: cython.ulonglong = 0xFFFF_FFFF
-_OTHER: cython.ulonglong = 0x7473_6F66_6673_6574  # separates the two uses of the key
+    return cython.cast(cython.uint, f & U32)

@@ -20,8 +20,8 @@ if not cython.compiled:
 
 
 @cython.final
-@cython.cclass
 @cython.freelist(1024)
+@cython.cclass
 class Piece:
     """memory[at : at + length], and the piece after it."""
 

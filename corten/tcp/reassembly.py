@@ -103,7 +103,8 @@ class Reassembly:
     ) -> cython.bint:
         """Let the newest ends give way to something nearer; False when that does not suffice."""
         while self.cost + cost > cost_max:
-            if not self._starts or self._starts[-1] <= position:
+            last: cython.Py_ssize_t = len(self._starts) - 1
+            if last < 0 or self._starts[last] <= position:
                 return False
             chunk: bytes = self._chunks.pop()
             self._starts.pop()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import GRANULARITY_NS
 from cython.cimports.corten.tcp.tcb import Tcb
-
-GRANULARITY_NS: cython.longlong = 1_000_000  # G: the wheel's tick
 
 
 @cython.cfunc

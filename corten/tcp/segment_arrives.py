@@ -7,6 +7,7 @@ answers ACCEPTED and the next one follows, or the reason for which the segment g
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import PAWS_IDLE_NS
 from cython.cimports.corten.core.serial import seq_add, seq_between, seq_ge, seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.tcp.ack import acknowledge
 from cython.cimports.corten.tcp.emit import emit_ack, emit_reset
@@ -27,6 +28,7 @@ from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     CHALLENGE_ACKS,
+    SEGMENT_DONE,
     TCP_BAD_ACK,
     TCP_BAD_RST,
     TCP_BAD_SEQUENCE,
@@ -36,8 +38,6 @@ from cython.cimports.corten.wire.reason import (
     TCP_UNEXPECTED_SYN,
 )
 from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment
-
-PAWS_IDLE_NS: cython.longlong = 24 * 24 * 3600 * 1_000_000_000  # RFC 7323 5.5
 
 
 @cython.cfunc
@@ -163,7 +163,7 @@ def second_reset(host: TcpHost, tcb: Tcb, seg: Segment) -> cython.int:
         host.finish(tcb, ConnectionRefusedError("connection refused"))
     else:
         host.finish(tcb, ConnectionResetError("connection reset by peer"))
-    return _DONE
+    return SEGMENT_DONE
 
 
 @cython.cfunc
@@ -181,7 +181,7 @@ def fourth_syn(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> c
     if tcb.state == SYN_RECEIVED and seg.seq == tcb.irs and seg.flags & ACK == 0:
         tcb.ack_now = True  # our SYN-ACK was lost: send it again
         host.mark(tcb)
-        return _DONE
+        return SEGMENT_DONE
     if tcb.state == SYN_RECEIVED and seg.seq == tcb.irs:
         return ACCEPTED  # simultaneous open: the peer's SYN-ACK completes it (MUST-10)
     challenge(host, tcb)
@@ -201,7 +201,7 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
             return TCP_BAD_ACK
         become_established(host, tcb, seg, now)
         if tcb.state == CLOSED:
-            return _DONE
+            return SEGMENT_DONE
     reason: cython.int = acknowledge(host, tcb, seg, now)
     if reason != ACCEPTED:
         challenge(host, tcb)
@@ -213,10 +213,10 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
             host.mark(tcb)
         elif tcb.state == CLOSING:
             enter_time_wait(host, tcb, now)
-            return _DONE
+            return SEGMENT_DONE
         elif tcb.state == LAST_ACK:
             host.finish(tcb, None)
-            return _DONE
+            return SEGMENT_DONE
     return ACCEPTED
 
 
@@ -239,6 +239,3 @@ def eighth_fin(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.int:
     if tcb.state == FIN_WAIT_2 and tcb.fin_received:
         enter_time_wait(host, tcb, now)
     return ACCEPTED
-
-
-_DONE: cython.int = 127  # no drop, but nothing follows

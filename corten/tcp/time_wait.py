@@ -14,8 +14,8 @@ from cython.cimports.corten.wire.tcp import Segment
 
 
 @cython.final
-@cython.cclass
 @cython.freelist(1024)
+@cython.cclass
 class TimeWait:
     """One ended connection."""
 

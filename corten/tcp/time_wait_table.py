@@ -108,7 +108,7 @@ def send_owed_acks(host: TcpHost, now: cython.longlong) -> cython.bint:
     """Send them. False: a batch is full, flush it and call again."""
     ended: TimeWait
     while host.acks_owed:
-        ended = host.acks_owed[-1]
+        ended = host.acks_owed[len(host.acks_owed) - 1]
         if not ended.path.batch.has_room():
             return False
         host.acks_owed.pop()

@@ -33,3 +33,23 @@ def low_v4(low: cython.ulonglong) -> cython.uint:
 def is_v4(high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
     """Whether the 128 bits are an IPv4 address."""
     return high == 0 and (low >> 32) == 0xFFFF
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def in_prefix(
+    high: cython.ulonglong,
+    low: cython.ulonglong,
+    network_high: cython.ulonglong,
+    network_low: cython.ulonglong,
+    prefix_len: cython.int,
+) -> cython.bint:
+    """Whether the first `prefix_len` of 128 bits are the network's."""
+    if prefix_len <= 0:
+        return True
+    if prefix_len <= 64:
+        return (high >> (64 - prefix_len)) == (network_high >> (64 - prefix_len))
+    return high == network_high and (low >> (128 - prefix_len)) == (
+        network_low >> (128 - prefix_len)
+    )

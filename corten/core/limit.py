@@ -1,0 +1,24 @@
+"""How much and how long, and why. Header module: typed constants.
+
+What can be set stands in `tcp/config.py`, what bounds one table beside that table; here is what is
+fixed by a text, or needs more than 31 bits.
+"""
+
+from __future__ import annotations
+
+import cython
+
+U32: cython.ulonglong = 0xFFFF_FFFF
+V4_ALL_ONES: cython.uint = 0xFFFF_FFFF
+V4_PREFIX: cython.ulonglong = 0xFFFF_0000_0000  # ::ffff:0:0/96, the low half
+
+NEIGHBOUR_FRESH_NS: cython.longlong = 60_000_000_000  # then using it asks again (RFC 1122 2.3.2.1)
+NEIGHBOUR_RETRY_NS: cython.longlong = 1_000_000_000  # one request a second at most (MUST)
+ICMP_INTERVAL_NS: cython.longlong = 1_000_000  # 1000 errors a second in the long run
+
+GRANULARITY_NS: cython.longlong = 1_000_000  # RFC 6298 G: the wheel's tick
+PAWS_IDLE_NS: cython.longlong = 2_073_600_000_000_000  # 24 days (RFC 7323 5.5)
+RTO_AFTER_SYN_LOSS_NS: cython.longlong = 3_000_000_000  # RFC 6298 5.7
+TIMESTAMP_ECHO_MAX: cython.uint = 600_000  # ms: a longer echo is no measurement
+REOPEN_DISTANCE: cython.uint = 64_000  # a reused pair's ISN lies beyond the old one (RFC 1122)
+OTHER_USE_OF_KEY: cython.ulonglong = 0x7473_6F66_6673_6574  # separates timestamps from ISNs
