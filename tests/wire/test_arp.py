@@ -68,8 +68,21 @@ def test_a_short_message(length: int) -> None:
 
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(0, "0000"), (0, "0002"), (0, "0006"), (2, "86dd"), (2, "0806"), (4, "00"), (4, "ff")]
-    + [(5, "00"), (5, "10"), (6, "0000"), (6, "0003"), (6, "0008"), (6, "ffff")],
+    [
+        (0, "0000"),
+        (0, "0002"),
+        (0, "0006"),
+        (2, "86dd"),
+        (2, "0806"),
+        (4, "00"),
+        (4, "ff"),
+        (5, "00"),
+        (5, "10"),
+        (6, "0000"),
+        (6, "0003"),
+        (6, "0008"),
+        (6, "ffff"),
+    ],
 )
 def test_what_is_not_ethernet_and_ipv4_or_no_known_operation(at: int, value: str) -> None:
     assert parse(changed(at, bytes.fromhex(value))) == ARP_MALFORMED

@@ -57,8 +57,14 @@ def test_a_short_frame(length: int) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [(0, ETHERNET_UNKNOWN_TYPE), (46, ETHERNET_UNKNOWN_TYPE), (0x5FF, ETHERNET_UNKNOWN_TYPE)]
-    + [(0x600, ACCEPTED), (0x8100, ACCEPTED), (0xFFFF, ACCEPTED)],
+    [
+        (0, ETHERNET_UNKNOWN_TYPE),
+        (46, ETHERNET_UNKNOWN_TYPE),
+        (1535, ETHERNET_UNKNOWN_TYPE),
+        (1536, ACCEPTED),
+        (33024, ACCEPTED),
+        (65535, ACCEPTED),
+    ],
 )
 def test_a_length_is_no_type(kind: int, reason: int) -> None:
     frame = bytes(12) + kind.to_bytes(2, "big") + bytes(46)

@@ -75,8 +75,14 @@ def test_options_need_no_alignment(shift: int) -> None:
     [
         [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (5, 6)), ("NOP", None), ("WScale", 7)],
         [("MSS", 1400), ("WScale", 0), ("SAckOK", b""), ("Timestamp", (5, 6)), ("EOL", None)],
-        [("Timestamp", (5, 6)), ("NOP", None), ("NOP", None), ("WScale", 5), ("NOP", None)]
-        + [("MSS", 640)],
+        [
+            ("Timestamp", (5, 6)),
+            ("NOP", None),
+            ("NOP", None),
+            ("WScale", 5),
+            ("NOP", None),
+            ("MSS", 640),
+        ],
         [("SAckOK", b""), ("Timestamp", (5, 6)), ("WScale", 10), ("EOL", None)],
         [("MSS", 265), ("SAckOK", b""), ("Timestamp", (5, 6))],
         [("WScale", 10), ("NOP", None), ("MSS", 1460), ("Timestamp", (5, 6)), ("SAckOK", b"")],
