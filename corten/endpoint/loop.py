@@ -43,7 +43,11 @@ class Loop:
         raise NotImplementedError
 
     def listen(
-        self, port: int, factory: Callable[[], Handler], address: str | None = None, **options: object
+        self,
+        port: int,
+        factory: Callable[[], Handler],
+        address: str | None = None,
+        **options: object,
     ) -> None:
         """Accept connections to `port`; `factory()` makes a handler for each."""
         raise NotImplementedError

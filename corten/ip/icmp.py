@@ -152,4 +152,3 @@ def _send(
         read(_scratch, 0, total)
     ):
         interface.counters.add(REPLY_QUEUE_FULL)
-

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.counter import Counters
+from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.limit import U32, V4_ALL_ONES
 from cython.cimports.corten.ip.neighbour import NeighbourTable
 from cython.cimports.corten.wire.address_field import in_prefix
@@ -96,7 +96,9 @@ class Interface:
         self.relay = None
         self.has_gateway = gateway is not None
         self.gateway_high, self.gateway_low = parse_address(gateway) if gateway else (0, 0)
-        if gateway and not any(a.contains(self.gateway_high, self.gateway_low) for a in self.addresses):
+        if gateway and not any(
+            a.contains(self.gateway_high, self.gateway_low) for a in self.addresses
+        ):
             raise CortenError(f"gateway={gateway}: not in a subnet of link {name}")
 
     def set_offload(self, checksum: bool, segmentation: bool) -> None:

@@ -1,6 +1,6 @@
 """The link-layer addresses of the stations around us: one cache a link and worker.
 
-Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for `NEIGHBOUR_FRESH_NS` after it was confirmed, by an ARP
+Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for a minute after it was confirmed, by an ARP
 message or by TCP's own progress; used after that it stays in use while unicast requests ask again;
 unanswered, it is resolved anew by broadcast. Requests for one address leave at most once a second.
 A bounded number of packets waits for an answer, the oldest gives way. The table is bounded: the

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena, copy, fold, sum_octets
-from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.field import put16
 from cython.cimports.corten.core.frame import GSO_TCPV4, TransmitBatch
 from cython.cimports.corten.ip.arp import ask_again, hold

@@ -1,7 +1,7 @@
 """Routes: which link and next hop lead to an address (RFC 1122 3.3.1). Longest prefix wins.
 
 The stack's paths come from here: `RouteTable.path(local, remote)` finds or makes the Path of a
-pair of addresses. The cache of paths is bounded; a path dropped from it lives on in its connections.
+pair of addresses. The cache of paths is bounded; one dropped from it lives on in its connections.
 """
 
 from __future__ import annotations

@@ -110,4 +110,3 @@ class Epoll:
             self._object.unregister(fd)
         except OSError:
             return
-

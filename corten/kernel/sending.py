@@ -34,7 +34,9 @@ class SendQueue:
         self._scratched = False
 
     @cython.cfunc
-    def append(self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.void:
+    def append(
+        self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+    ) -> cython.void:
         """Queue a slice: copied when it is small, kept else."""
         if length < SMALL_LEN:
             self._copy(memory, at, length)
@@ -43,7 +45,9 @@ class SendQueue:
         self.queued_len += length
 
     @cython.cfunc
-    def _link(self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.void:
+    def _link(
+        self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+    ) -> cython.void:
         made: Slice = Slice(memory, at, length)
         if self._last is None:
             self.first = made
@@ -52,7 +56,9 @@ class SendQueue:
         self._last = made
 
     @cython.cfunc
-    def _copy(self, source: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.void:
+    def _copy(
+        self, source: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+    ) -> cython.void:
         """Queue a copy: in one piece with the last one where that lies before it in the scratch."""
         breath: Breath = self._breath
         scratch_at: cython.Py_ssize_t = breath.scratch_at

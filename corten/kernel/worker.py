@@ -115,9 +115,7 @@ class KernelWorker(Loop):
         self.listeners += made
         return made
 
-    def connect(
-        self, address: str, port: int, factory: Factory, **options: object
-    ) -> Connection:
+    def connect(self, address: str, port: int, factory: Factory, **options: object) -> Connection:
         """Open a connection; the handler's `on_open` or `on_close(error)` follows.
 
         Options: `timeout`, seconds until TimeoutError (the kernel's own limit by default).

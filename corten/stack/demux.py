@@ -97,9 +97,7 @@ class Demux:
         interface.counters.add(FRAMES_IN, batch.count)
 
     @cython.cfunc
-    def _frame(
-        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
-    ) -> cython.int:
+    def _frame(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
         ethernet: Ethernet = self.ethernet
         reason: cython.int = ethernet.parse(batch.arena, batch.frame_at[i], batch.frame_len[i])
         if reason != ACCEPTED:
@@ -125,9 +123,7 @@ class Demux:
         return reason
 
     @cython.cfunc
-    def _ipv4(
-        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
-    ) -> cython.int:
+    def _ipv4(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
         ip: Ipv4 = self.ip
         interface: Interface = self.interface
         arena: Arena = batch.arena
@@ -160,15 +156,11 @@ class Demux:
         code: cython.uint = ICMP_PROTOCOL_UNREACHABLE
         if ip.protocol == PROTOCOL_UDP:
             code = ICMP_PORT_UNREACHABLE
-        send_unreachable(
-            interface, self.limiter, self.ethernet.source, ip, arena, at, code, now
-        )
+        send_unreachable(interface, self.limiter, self.ethernet.source, ip, arena, at, code, now)
         return IPV4_UNKNOWN_PROTOCOL
 
     @cython.cfunc
-    def _tcp(
-        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
-    ) -> cython.int:
+    def _tcp(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
         """RFC 9293 3.10.7: which connection, and which state it is in."""
         seg: Segment = self.seg
         ip: Ipv4 = self.ip

@@ -21,7 +21,6 @@ from collections.abc import Callable
 
 import cython
 from cython.cimports.corten.core.chance import Chance
-from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
@@ -51,7 +50,6 @@ from cython.cimports.corten.tcp.time_wait_table import (
     send_owed_acks,
 )
 from cython.cimports.corten.tcp.timer import expire as expire_tcb
-from cython.cimports.corten.wire.reason import FRAMES_OUT
 
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
@@ -104,7 +102,13 @@ class Stack:
         self.wheel = Wheel(now)
         self.index = 0
         self.host = TcpHost(
-            self.config, self.counters, chance, self.routes, exchange or Exchange(), secret, self.wheel
+            self.config,
+            self.counters,
+            chance,
+            self.routes,
+            exchange or Exchange(),
+            secret,
+            self.wheel,
         )
         self.host.start(now, self if loop is None else loop)
         self.interfaces = self.routes.interfaces
@@ -174,7 +178,11 @@ class Stack:
         at_port: list = self.host.listeners.setdefault(port, [])
         other: Listener
         for other in at_port:
-            if local is None or other.any_address or (other.address_high, other.address_low) == local:
+            if (
+                local is None
+                or other.any_address
+                or (other.address_high, other.address_low) == local
+            ):
                 raise CortenError(f"port {port} is in use by another listener of this stack")
         listener = Listener(self.host, port, factory, local, self.config.with_settings(options))
         at_port.append(listener)
@@ -192,9 +200,7 @@ class Stack:
         source = options.pop("source", None) or (None, None)
         high, low = parse_address(address)
         local_address, local_port = source  # type: ignore[misc]
-        local = (
-            parse_address(local_address) if local_address else self.routes.source_for(high, low)
-        )
+        local = parse_address(local_address) if local_address else self.routes.source_for(high, low)
         path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
         if path is None:
             raise CortenError(f"no route to {address}: add gateway=… to a link")
@@ -240,7 +246,7 @@ class Stack:
         batch: ReceiveBatch,
         tried: cython.ulonglong = 0,
     ) -> cython.void:
-        """Take in a batch of frames. `tried`: the workers that have seen them already, a bit each."""
+        """Take in a batch of frames. `tried`: a bit for each worker that has seen them already."""
         self.host.now = now
         self._demux.receive(interface, batch, tried, now)
 
@@ -282,8 +288,7 @@ class Stack:
     @cython.cfunc
     def _run_soon(self) -> cython.void:
         """Calls scheduled before this moment; what they schedule runs in the next breath."""
-        i: cython.Py_ssize_t
-        for i in range(len(self._soon)):
+        for _ in range(len(self._soon)):
             function, arguments = self._soon.popleft()
             try:
                 function(*arguments)
@@ -312,7 +317,7 @@ class Stack:
             i += 1
         host.transmit_at = 0
         self._forget_active()
-        self._count_out()
+        self._resolve_later()
         return False
 
     @cython.cfunc
@@ -333,11 +338,10 @@ class Stack:
             active.extend(kept)
 
     @cython.cfunc
-    def _count_out(self) -> cython.void:
+    def _resolve_later(self) -> cython.void:
+        """While a neighbour is unresolved, ask for it once a second."""
         interface: Interface
         for interface in self.interfaces:
-            if interface.outgoing.count:
-                self.counters.add(FRAMES_OUT, interface.outgoing.count)
             if interface.unresolved and not self._resolver_armed:
                 self._resolver_armed = True
                 self.wheel.arm(self._resolver, self.host.now + NEIGHBOUR_RETRY_NS)

@@ -16,7 +16,11 @@ class Call(TimerHandle):
     __slots__ = ("_wheel", "arguments", "function", "timer")
 
     def __init__(
-        self, wheel: Wheel, deadline: int, function: Callable[..., object], arguments: tuple[object, ...]
+        self,
+        wheel: Wheel,
+        deadline: int,
+        function: Callable[..., object],
+        arguments: tuple[object, ...],
     ) -> None:
         self._wheel = wheel
         self.function: Callable[..., object] | None = function

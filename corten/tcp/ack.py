@@ -35,8 +35,7 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
     old_window: cython.uint = tcb.snd_wnd
     window: cython.uint = seg.window << tcb.snd_shift
     if seq_le(tcb.snd_una, seg.ack) and (
-        seq_lt(tcb.snd_wl1, seg.seq)
-        or (tcb.snd_wl1 == seg.seq and seq_le(tcb.snd_wl2, seg.ack))
+        seq_lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and seq_le(tcb.snd_wl2, seg.ack))
     ):
         _update_window(host, tcb, seg, window)
     if seq_gt(seg.ack, tcb.snd_una):
@@ -69,9 +68,7 @@ def _is_duplicate(
 
 
 @cython.cfunc
-def _update_window(
-    host: TcpHost, tcb: Tcb, seg: Segment, window: cython.uint
-) -> cython.void:
+def _update_window(host: TcpHost, tcb: Tcb, seg: Segment, window: cython.uint) -> cython.void:
     """SND.WND, SND.WL1, SND.WL2; a window that opens lets output run."""
     tcb.snd_wl1 = seg.seq
     tcb.snd_wl2 = seg.ack
@@ -82,8 +79,7 @@ def _update_window(
             tcb.retries = 0
             compute_rto(tcb, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
     tcb.snd_wnd = window
-    if window > tcb.max_snd_wnd:
-        tcb.max_snd_wnd = window
+    tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
 
 
 @cython.cfunc

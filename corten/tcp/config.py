@@ -21,7 +21,9 @@ class Config:
     rto_min_ns: cython.longlong  # writable; RFC 6298 2.4 says 1 s; deployed stacks use 200 ms
     rto_initial_ns: cython.longlong  # writable; RFC 6298 2.1
     rto_max_ns: cython.longlong  # writable; RFC 6298 2.5: at least 60 s
-    user_timeout_ns: cython.longlong  # writable; R2: unacknowledged this long, the connection ends (RFC 9293 3.8.3)
+    user_timeout_ns: (
+        cython.longlong
+    )  # writable; R2: unacknowledged this long, the connection ends (RFC 9293 3.8.3)
     syn_timeout_ns: cython.longlong  # writable; R2 for SYN: at least 3 minutes (MUST-23)
     syn_ack_retries: cython.uint  # writable; of a passive open
     time_wait_ns: cython.longlong  # writable; 2 MSL; RFC 9293 says MSL 2 min, deployed stacks 30 s

@@ -33,12 +33,13 @@ class CongestionControl:
         """RFC 5681 3.1 (2): one segment an acknowledgement at the most without super-segments;
         with them, as many octets as were acknowledged (RFC 3465 with L = 2 for each segment)."""
         self.window += acked
-        if self.window > WINDOW_MAX:
-            self.window = WINDOW_MAX
+        self.window = min(self.window, WINDOW_MAX)
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def on_ack(self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong) -> cython.void:
+    def on_ack(
+        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
+    ) -> cython.void:
         """`acked` octets left the network."""
 
     @cython.cfunc
@@ -57,8 +58,7 @@ class CongestionControl:
     @cython.exceptval(check=False)
     def on_idle(self, initial_window: cython.uint) -> cython.void:
         """Nothing was sent for a retransmission timeout: restart (RFC 5681 4.1)."""
-        if self.window > initial_window:
-            self.window = initial_window
+        self.window = min(self.window, initial_window)
 
     @cython.cfunc
     @cython.exceptval(check=False)

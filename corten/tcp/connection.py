@@ -14,7 +14,7 @@ from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import emit_reset
-from cython.cimports.corten.tcp.host import TcpHost, retain_octets
+from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.piece import (
     GATHER_BELOW,
     Piece,
@@ -274,7 +274,14 @@ class TcpConnection(Tcb):
         if self.state != SYN_SENT:
             # a window has to be somewhere near for the peer to believe it: SND.NXT is (RFC 5961)
             emit_reset(
-                host, self.path, self.local_port, self.remote_port, self.snd_nxt, self.rcv_nxt, ACK, host.now
+                host,
+                self.path,
+                self.local_port,
+                self.remote_port,
+                self.snd_nxt,
+                self.rcv_nxt,
+                ACK,
+                host.now,
             )
         host.finish(self, error)
 

@@ -10,14 +10,12 @@ from cython.cimports.corten.tcp.congestion import WINDOW_MAX, CongestionControl
 from cython.cimports.corten.tcp.cubic_constant import CUBIC_ALPHA, CUBIC_BETA, CUBIC_C
 
 
-
 @cython.cfunc
 @cython.exceptval(check=False)
 def _cube_root(x: cython.double) -> cython.double:
     """By Newton: pow() would make a Python object of it (Cython's power of floats)."""
     root: cython.double = x if x > 1.0 else 1.0
-    i: cython.int
-    for i in range(64):
+    for _ in range(64):
         root -= (root - x / (root * root)) / 3.0
     return root
 
@@ -69,7 +67,9 @@ class Cubic(CongestionControl):
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def on_ack(self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong) -> cython.void:
+    def on_ack(
+        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
+    ) -> cython.void:
         if self.window < self.ssthresh:
             self.slow_start(acked)
             return
@@ -82,8 +82,7 @@ class Cubic(CongestionControl):
         self._w_est += alpha * acked_segments / self._exact
         now_at: cython.double = self._cubic(elapsed)
         if now_at < self._w_est:  # 4.3: the Reno-friendly region
-            if self._exact < self._w_est:
-                self._exact = self._w_est
+            self._exact = max(self._exact, self._w_est)
         else:
             target: cython.double = self._cubic(ahead)
             if target < self._exact:
@@ -131,6 +130,5 @@ class Cubic(CongestionControl):
     @cython.cfunc
     @cython.exceptval(check=False)
     def on_idle(self, initial_window: cython.uint) -> cython.void:
-        if self.window > initial_window:
-            self.window = initial_window
+        self.window = min(self.window, initial_window)
         self._epoch_at = -1  # 4.2: time without sending does not count

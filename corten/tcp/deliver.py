@@ -53,11 +53,7 @@ def _events(tcb: TcpConnection) -> cython.void:
     if tcb.events & ~(EVENT_CLOSE | EVENT_DATA) == 0:
         return
     doors: Doors = tcb.doors
-    if (
-        tcb.events & EVENT_EOF
-        and not tcb.paused
-        and tcb.retained_len + tcb.slices_len == 0
-    ):
+    if tcb.events & EVENT_EOF and not tcb.paused and tcb.retained_len + tcb.slices_len == 0:
         tcb.events &= ~EVENT_EOF
         tcb.eof_delivered = True
         doors.on_eof(handler, tcb)

@@ -23,7 +23,16 @@ from cython.cimports.corten.wire.reason import (
     RESETS_OUT,
     SEGMENTS_OUT,
 )
-from cython.cimports.corten.wire.tcp import ACK, FIN, PSH, RST, SYN, TCP_HEADER_LEN, Segment, emit_tcp
+from cython.cimports.corten.wire.tcp import (
+    ACK,
+    FIN,
+    PSH,
+    RST,
+    SYN,
+    TCP_HEADER_LEN,
+    Segment,
+    emit_tcp,
+)
 from cython.cimports.corten.wire.tcp_option import (
     emit_sack_header,
     emit_syn_options,
@@ -101,8 +110,7 @@ def next_window(tcb: Tcb) -> cython.uint:
     field is rounded up, so that the shift loses nothing of what was promised.
     """
     room: cython.Py_ssize_t = tcb.config.receive_buffer - tcb.retained_len - tcb.slices_len
-    if room < 0:
-        room = 0
+    room = max(room, 0)
     promised: cython.uint = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
     window: cython.uint = promised
     if room > promised:
@@ -110,8 +118,7 @@ def next_window(tcb: Tcb) -> cython.uint:
         if gain >= tcb.snd_mss or gain >= tcb.config.receive_buffer // 2:
             window = cython.cast(cython.uint, room)
     field: cython.uint = (window + (1 << tcb.rcv_shift) - 1) >> tcb.rcv_shift
-    if field > 0xFFFF:
-        field = 0xFFFF
+    field = min(field, 0xFFFF)
     edge: cython.uint = seq_add(tcb.rcv_nxt, field << tcb.rcv_shift)
     if seq_gt(edge, tcb.rcv_adv):
         tcb.rcv_adv = edge
@@ -174,7 +181,9 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     blocks: list | None = None
     options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
     if tcb.sack_ok and tcb.reassembly is not None:
-        blocks = tcb.reassembly.blocks(SACK_BLOCKS_MAX if tcb.timestamps_ok else SACK_BLOCKS_MAX + 1)
+        blocks = tcb.reassembly.blocks(
+            SACK_BLOCKS_MAX if tcb.timestamps_ok else SACK_BLOCKS_MAX + 1
+        )
         if blocks:
             options += 4 + 8 * len(blocks)
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))
@@ -196,7 +205,11 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
 
 @cython.cfunc
 def _header(
-    tcb: Tcb, at: cython.Py_ssize_t, seq: cython.uint, flags: cython.uint, options: cython.Py_ssize_t
+    tcb: Tcb,
+    at: cython.Py_ssize_t,
+    seq: cython.uint,
+    flags: cython.uint,
+    options: cython.Py_ssize_t,
 ) -> cython.void:
     """The fixed header of a segment that acknowledges RCV.NXT: nothing is owed after it."""
     emit_tcp(
@@ -251,8 +264,7 @@ def emit_data(
     left: cython.Py_ssize_t = length
     while left > 0:
         part: cython.Py_ssize_t = piece.length - offset
-        if part > left:
-            part = left
+        part = min(part, left)
         if part > 0:
             batch.add_slice(piece.memory, piece.at + offset, part)
         left -= part
@@ -337,7 +349,7 @@ def emit_ack_of(
     ts_echo: cython.uint,
     now: cython.longlong,
 ) -> cython.void:
-    """A bare acknowledgement of something that is no Tcb: TIME-WAIT. `ports`: local << 16 | remote."""
+    """A bare acknowledgement for TIME-WAIT, which is no Tcb. `ports`: local << 16 | remote."""
     if not path.batch.has_room():
         host.counters.add(REPLY_QUEUE_FULL)
         return

@@ -1,4 +1,4 @@
-"""Transitions that more than one way leads to: what SYN options agree on, ESTABLISHED, TIME-WAIT."""
+"""Transitions that several ways lead to: what SYN options agree on, ESTABLISHED, TIME-WAIT."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ def shift_for(octets: cython.Py_ssize_t) -> cython.uint:
 def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
     """What the peer's SYN offers, as far as we want it too."""
     tcb.peer_mss = seg.mss if seg.mss > 0 else DEFAULT_MSS
-    if tcb.peer_mss < PEER_MSS_MIN:
-        tcb.peer_mss = PEER_MSS_MIN
+    tcb.peer_mss = max(tcb.peer_mss, PEER_MSS_MIN)
     tcb.sack_ok = tcb.config.sack and seg.sack_permitted
     tcb.timestamps_ok = tcb.config.timestamps and seg.has_timestamp
     if tcb.config.window_scale and seg.window_shift >= 0:
@@ -65,16 +64,13 @@ def _initial_window(tcb: Tcb) -> cython.uint:
     if tcb.retries > 0:
         return tcb.snd_mss
     most: cython.uint = INITIAL_WINDOW_OCTETS
-    if most < 2 * tcb.snd_mss:
-        most = 2 * tcb.snd_mss
+    most = max(most, 2 * tcb.snd_mss)
     window: cython.uint = tcb.config.initial_window * tcb.snd_mss
     return window if window < most or tcb.config.initial_window != 10 else most
 
 
 @cython.cfunc
-def become_established(
-    host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong
-) -> cython.void:
+def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
     """Our SYN is acknowledged (RFC 9293 3.10.7.3, 3.10.7.4 fifth): data may flow."""
     tcb.state = ESTABLISHED
     host.half_open.pop(tcb.id, None)

@@ -1,6 +1,6 @@
 """How a stack knows of its fellow workers: an interface, implemented by `worker/exchange.py`.
 
-A stack alone uses this base, which does nothing: every segment that matches nothing is a stranger's.
+A stack alone uses this base, which does nothing: what matches nothing here is a stranger's.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class Exchange:
 
     @cython.cfunc
     def neighbour(
-        self, interface_index: cython.int, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+        self,
+        interface_index: cython.int,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
     ) -> cython.void:
         """An ARP frame that changed or confirmed an entry: tell the other workers of the link."""

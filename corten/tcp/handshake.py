@@ -8,7 +8,6 @@ from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection, new_connection
-from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import emit_reset, refuse
 from cython.cimports.corten.tcp.enter import (
     become_established,
@@ -39,7 +38,9 @@ from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment
 def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
     """ISN, timestamp offset and the first places in sequence space."""
     path: Path = tcb.path
-    ports: cython.ulonglong = (cython.cast(cython.ulonglong, tcb.remote_port) << 16) | tcb.local_port
+    ports: cython.ulonglong = (
+        cython.cast(cython.ulonglong, tcb.remote_port) << 16
+    ) | tcb.local_port
     tcb.iss = initial_sequence(
         host.secret,
         path.remote_high,
@@ -163,9 +164,7 @@ def syn_sent_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong
     if seg.flags & ACK:
         if seq_le(seg.ack, tcb.iss) or seq_gt(seg.ack, tcb.snd_nxt):
             if seg.flags & RST == 0:
-                emit_reset(
-                    host, tcb.path, tcb.local_port, tcb.remote_port, seg.ack, 0, 0, now
-                )
+                emit_reset(host, tcb.path, tcb.local_port, tcb.remote_port, seg.ack, 0, 0, now)
             return TCP_BAD_ACK
         good_ack = True
     if seg.flags & RST:

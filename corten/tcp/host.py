@@ -213,9 +213,7 @@ class TcpHost:
         for listener in candidates:
             if listener.any_address:
                 anybody = listener
-            elif (
-                listener.address_low == seg.local_low and listener.address_high == seg.local_high
-            ):
+            elif listener.address_low == seg.local_low and listener.address_high == seg.local_high:
                 return listener
         return anybody
 
@@ -290,7 +288,7 @@ class TcpHost:
     def add_slice(
         self, tcb: Tcb, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
     ) -> cython.void:
-        """Octets received in order, where they lie. They are the handler's until the breath ends."""
+        """Octets received in order, where they lie: the handler's until the breath ends."""
         i: cython.Py_ssize_t = self.slices
         if i >= SLICES_MAX:
             self.retain(tcb)

@@ -1,4 +1,4 @@
-"""`Connection.info()`: what a connection knows about itself, as the field knows it from TCP_INFO."""
+"""`Connection.info()`: what a connection knows of itself, as the field knows it from TCP_INFO."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.piece import Piece
@@ -24,7 +25,6 @@ from cython.cimports.corten.tcp.state import (
     SYN_SENT,
 )
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.wire.reason import RETRANSMITTED_SEGMENTS, ZERO_WINDOW_PROBES
 from cython.cimports.corten.wire.tcp import ACK
 
@@ -117,8 +117,7 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
         if tcb.congestion.window > pipe:
             allowed = tcb.congestion.window - pipe
         length: cython.Py_ssize_t = min(waiting, usable, allowed)
-        if length > largest:
-            length = largest
+        length = min(length, largest)
         length = _avoid_silly(tcb, length, waiting, usable, allowed)
         fin: cython.bint = tcb.fin_queued and length == waiting and usable > length
         if length <= 0 and not fin:
@@ -145,7 +144,9 @@ def _avoid_silly(
         return 0
     mss: cython.Py_ssize_t = tcb.snd_mss
     if length >= mss:
-        if length == waiting and not (tcb.config.nagle and length % mss != 0 and tcb.snd_nxt != tcb.snd_una):
+        if length == waiting and not (
+            tcb.config.nagle and length % mss != 0 and tcb.snd_nxt != tcb.snd_una
+        ):
             return length
         return length - length % mss  # the rest rides with what comes after it
     idle: cython.bint = tcb.snd_nxt == tcb.snd_una
@@ -254,7 +255,9 @@ def resend(
     tcb.sent_at = now
     if tcb.rtx_at == 0:
         tcb.rtx_at = now + tcb.rto
-    host.counters.add(RETRANSMITTED_SEGMENTS, (sent + tcb.snd_mss - 1) // tcb.snd_mss if sent else 1)
+    host.counters.add(
+        RETRANSMITTED_SEGMENTS, (sent + tcb.snd_mss - 1) // tcb.snd_mss if sent else 1
+    )
     return taken
 
 

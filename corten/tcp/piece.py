@@ -5,7 +5,7 @@ this connection into which small sends are gathered: it only ever grows at its e
 flight never changes.
 
 Rules. The chain starts at SND.UNA; octets leave it from the front as they are acknowledged.
-`next_piece` and `next_offset` of the Tcb point at SND.NXT, so that new data is found without a walk.
+The Tcb's `next_piece` and `next_offset` point at SND.NXT: new data is found without a walk.
 The chain is taken apart link by link: freeing a long one by recursion would end the C stack.
 """
 

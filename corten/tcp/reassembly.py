@@ -90,7 +90,9 @@ class Reassembly:
         return start + len(cython.cast(bytes, self._chunks[i]))
 
     @cython.cfunc
-    def _insert(self, i: cython.Py_ssize_t, position: cython.Py_ssize_t, chunk: bytes) -> cython.void:
+    def _insert(
+        self, i: cython.Py_ssize_t, position: cython.Py_ssize_t, chunk: bytes
+    ) -> cython.void:
         self._starts.insert(i, position)
         self._chunks.insert(i, chunk)
         self.cost += len(chunk) + CHUNK_COST
@@ -148,7 +150,7 @@ class Reassembly:
 
     @cython.cfunc
     def take(self, rcv_nxt: cython.uint) -> bytes | None:
-        """The chunk that continues the stream at `rcv_nxt`, its stale front cut; None for a hole."""
+        """The chunk that continues the stream at `rcv_nxt`, stale front cut; None for a hole."""
         position: cython.Py_ssize_t = seq_sub(rcv_nxt, self._origin)
         chunk: bytes
         while self._starts:

@@ -21,8 +21,12 @@ from cython.cimports.corten.tcp.state import (
     FIN_WAIT_2,
 )
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.wire.reason import ACCEPTED, OUT_OF_ORDER, TCP_REASSEMBLY_FULL
-from cython.cimports.corten.wire.reason import OCTETS_IN
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    OCTETS_IN,
+    OUT_OF_ORDER,
+    TCP_REASSEMBLY_FULL,
+)
 from cython.cimports.corten.wire.tcp import FIN, Segment
 
 if not cython.compiled:
@@ -82,9 +86,10 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
 @cython.exceptval(check=False)
 def _note_size(tcb: Tcb, seg: Segment) -> cython.void:
     """The largest segment seen: every second one of that size is acknowledged at once."""
-    size: cython.uint = cython.cast(cython.uint, seg.gso_size if seg.gso_size > 0 else seg.payload_len)
-    if size > tcb.rcv_mss:
-        tcb.rcv_mss = size
+    size: cython.uint = cython.cast(
+        cython.uint, seg.gso_size if seg.gso_size > 0 else seg.payload_len
+    )
+    tcb.rcv_mss = max(tcb.rcv_mss, size)
 
 
 @cython.cfunc

@@ -126,7 +126,7 @@ def pipe_of(tcb: Tcb) -> cython.uint:
 
 @cython.cfunc
 def next_lost(tcb: Tcb) -> cython.uint:
-    """The first octet to retransmit (RFC 6675 4, NextSeg rule 1); `lost_edge` when there is none."""
+    """The first octet to retransmit (RFC 6675 4, NextSeg rule 1); `lost_edge` if there is none."""
     edge: cython.uint = lost_edge(tcb)
     at: cython.uint = tcb.rtx_nxt if seq_gt(tcb.rtx_nxt, tcb.snd_una) else tcb.snd_una
     if not seq_lt(at, edge):
@@ -137,7 +137,9 @@ def next_lost(tcb: Tcb) -> cython.uint:
 
 
 @cython.cfunc
-def on_duplicate(host: TcpHost, tcb: Tcb, fresh_sack: cython.bint, now: cython.longlong) -> cython.void:
+def on_duplicate(
+    host: TcpHost, tcb: Tcb, fresh_sack: cython.bint, now: cython.longlong
+) -> cython.void:
     """A duplicate acknowledgement (RFC 5681 2), or one with news in its SACK blocks."""
     if tcb.sack_ok and not fresh_sack:
         return

@@ -19,7 +19,9 @@ class Reno(CongestionControl):
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def on_ack(self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong) -> cython.void:
+    def on_ack(
+        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
+    ) -> cython.void:
         if self.window < self.ssthresh:
             self.slow_start(acked)
             return

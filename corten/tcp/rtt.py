@@ -13,8 +13,7 @@ def rtt_sample(
     tcb: Tcb, sample: cython.longlong, rto_min: cython.longlong, rto_max: cython.longlong
 ) -> cython.void:
     """Take one measurement (2.2, 2.3) and set RTO (2.4, 2.5)."""
-    if sample < 1:
-        sample = 1
+    sample = max(sample, 1)
     if tcb.srtt == 0:
         tcb.srtt = sample
         tcb.rttvar = sample // 2
@@ -34,13 +33,10 @@ def compute_rto(tcb: Tcb, rto_min: cython.longlong, rto_max: cython.longlong) ->
     if tcb.srtt == 0:
         return
     spread: cython.longlong = 4 * tcb.rttvar
-    if spread < GRANULARITY_NS:
-        spread = GRANULARITY_NS
+    spread = max(spread, GRANULARITY_NS)
     rto: cython.longlong = tcb.srtt + spread
-    if rto < rto_min:
-        rto = rto_min
-    if rto > rto_max:
-        rto = rto_max
+    rto = max(rto, rto_min)
+    rto = min(rto, rto_max)
     tcb.rto = rto
 
 

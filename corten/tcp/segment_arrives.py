@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.limit import PAWS_IDLE_NS
-from cython.cimports.corten.core.serial import seq_add, seq_between, seq_ge, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import (
+    seq_add,
+    seq_between,
+    seq_le,
+    seq_lt,
+    seq_sub,
+)
 from cython.cimports.corten.tcp.ack import acknowledge
-from cython.cimports.corten.tcp.emit import emit_ack, emit_reset
+from cython.cimports.corten.tcp.emit import emit_reset
 from cython.cimports.corten.tcp.enter import become_established, enter_time_wait
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.receive import receive_text
@@ -121,9 +127,8 @@ def first_sequence(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) 
             tcb.ack_now = True
             host.mark(tcb)
         return TCP_BAD_SEQUENCE
-    if tcb.timestamps_ok and seg.has_timestamp and seg.flags & RST == 0:
-        if not seq_lt(seg.ts_value, tcb.ts_recent) or now - tcb.ts_recent_at >= PAWS_IDLE_NS:
-            _note_timestamp(tcb, seg, now)
+    if tcb.timestamps_ok and seg.flags & RST == 0:
+        _note_timestamp(tcb, seg, now)
     return ACCEPTED
 
 
@@ -195,9 +200,7 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
         return TCP_NO_ACK_BIT
     if tcb.state == SYN_RECEIVED:
         if not (seq_lt(tcb.snd_una, seg.ack) and seq_le(seg.ack, tcb.snd_nxt)):
-            emit_reset(
-                host, tcb.path, tcb.local_port, tcb.remote_port, seg.ack, 0, 0, now
-            )
+            emit_reset(host, tcb.path, tcb.local_port, tcb.remote_port, seg.ack, 0, 0, now)
             return TCP_BAD_ACK
         become_established(host, tcb, seg, now)
         if tcb.state == CLOSED:
@@ -235,7 +238,7 @@ def seventh_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
 
 @cython.cfunc
 def eighth_fin(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.int:
-    """Eighth, check the FIN bit: what remains of it is TIME-WAIT, when our own FIN is acknowledged."""
+    """Eighth, check the FIN bit: TIME-WAIT is what is left, once our own FIN is acknowledged."""
     if tcb.state == FIN_WAIT_2 and tcb.fin_received:
         enter_time_wait(host, tcb, now)
     return ACCEPTED

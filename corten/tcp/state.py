@@ -1,4 +1,4 @@
-"""The states of a connection (RFC 9293, 3.3.2), one bit each so that a set is one test. Header module.
+"""The states of a connection (RFC 9293, 3.3.2), a bit each: a set is one test. Header module.
 
     passive open          active open
         LISTEN              SYN_SENT

@@ -51,7 +51,7 @@ class TimeWait:
     @cython.cfunc
     @cython.exceptval(check=False)
     def may_reopen(self, seg: Segment) -> cython.bint:
-        """Whether a SYN is surely new (RFC 6191 2): a later timestamp, or a later sequence number."""
+        """Whether a SYN is surely new (RFC 6191 2): later in timestamp or in sequence number."""
         if self.timestamps_ok and seg.has_timestamp:
             if seq_gt(seg.ts_value, self.ts_recent):
                 return True

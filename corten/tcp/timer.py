@@ -55,7 +55,10 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
     """RFC 6298 5.4 to 5.7, or a window probe (RFC 9293 3.8.6.1) when nothing is outstanding."""
     if tcb.retries == 0 or tcb.retry_since == 0:
         tcb.retry_since = now
-    elif now - tcb.retry_since >= tcb.config.user_timeout_ns and tcb.state & (SYN_SENT | SYN_RECEIVED) == 0:
+    elif (
+        now - tcb.retry_since >= tcb.config.user_timeout_ns
+        and tcb.state & (SYN_SENT | SYN_RECEIVED) == 0
+    ):
         host.finish(tcb, TimeoutError("the peer acknowledges nothing: timed out"))
         return
     tcb.retries += 1
