@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import cython
 
-NEVER: cython.longlong = 0x7FFFFFFFFFFFFFFF  # a deadline that does not come, nanoseconds
-
 # a worker
 READ_LEN = 1 << 16  # octets one read takes at most
 SCRATCH_LEN = 1 << 18  # octets of small sends that a breath copies without memory of their own

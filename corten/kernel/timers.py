@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 
 import cython
-from cython.cimports.corten.kernel.limits import NEVER, TIMERS_KEPT
+from cython.cimports.corten.core.clock import NEVER
+from cython.cimports.corten.kernel.limits import TIMERS_KEPT
 
 
 @cython.final

@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import cython
+from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.kernel.breath import Breath
 from cython.cimports.corten.kernel.connection import KernelConnection
-from cython.cimports.corten.kernel.limits import BACKLOG, NEVER
+from cython.cimports.corten.kernel.limits import BACKLOG
 from cython.cimports.corten.kernel.poller import (
     call,
     expire,
