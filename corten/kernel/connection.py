@@ -184,6 +184,13 @@ class KernelConnection(Connection):
             self._reset = reset
 
     @cython.cfunc
+    def give_up(self) -> cython.void:
+        """The worker ends: reset at once, also out of an event that never came to its end."""
+        self._working = False
+        self.fail(ConnectionAbortedError("the worker has ended"), True)
+        self.work()
+
+    @cython.cfunc
     def is_idle(self) -> cython.bint:
         """Whether nothing is queued and the handler waits for no room."""
         return self._sending.first is None and not self._owed and not self._opening

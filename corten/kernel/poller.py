@@ -86,6 +86,14 @@ def open_connections(breath: Breath) -> list:
 
 
 @cython.ccall
+def give_up(breath: Breath) -> cython.void:
+    """Reset every connection."""
+    for connection in open_connections(breath):
+        cython.cast(KernelConnection, connection).give_up()
+    breath.close_doomed()
+
+
+@cython.ccall
 def is_idle(connection: KernelConnection) -> cython.bint:
     """Whether its handler has said all that it had to say."""
     return connection.is_idle()

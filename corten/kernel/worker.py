@@ -23,6 +23,7 @@ from cython.cimports.corten.kernel.limits import BACKLOG
 from cython.cimports.corten.kernel.poller import (
     call,
     expire,
+    give_up,
     is_idle,
     open_connections,
     poll,
@@ -222,10 +223,7 @@ class KernelWorker(Loop):
         for listener in self.listeners:
             self._watched.pop(listener.fileno(), None)
             listener.close()
-        for connection in open_connections(self._breath):
-            connection.abort()
-        while self._breath.marked or self._breath.doomed:
-            work_left(self._breath)
+        give_up(self._breath)
         if self._waker >= 0:
             os.close(self._waker)
             os.close(self._woken)
