@@ -7,6 +7,8 @@ is not called at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cython
 
 
@@ -15,12 +17,12 @@ import cython
 class Doors:
     """One handler class: its functions, and which of the optional ones it overrides."""
 
-    on_open: object
-    on_data: object
-    on_writable: object
-    on_eof: object
-    on_timeout: object
-    on_close: object
+    on_open: Callable[..., object]
+    on_data: Callable[..., object]
+    on_writable: Callable[..., object]
+    on_eof: Callable[..., object]
+    on_timeout: Callable[..., object]
+    on_close: Callable[..., object]
     wants_open: cython.bint
     wants_writable: cython.bint
     wants_close: cython.bint

@@ -27,8 +27,7 @@ class Handler:
         and counts against the receive window."""
         data: bytes = connection.read_all()
         if data:
-            doors: Doors = connection.doors
-            doors.on_data(self, connection, data)
+            cython.cast(Doors, connection.doors).on_data(self, connection, data)
 
     def on_open(self, connection: Connection) -> None:
         """The connection is established; no data has been delivered yet."""

@@ -48,8 +48,11 @@ class Loop:
         factory: Callable[[], Handler],
         address: str | None = None,
         **options: object,
-    ) -> None:
-        """Accept connections to `port`; `factory()` makes a handler for each."""
+    ) -> object:
+        """Accept connections to `port`; `factory()` makes a handler for each.
+
+        Answers an object with `port`, and `close()` to accept no more.
+        """
         raise NotImplementedError
 
     def connect(

@@ -1,1 +1,1 @@
-"""The same endpoints over the kernel's sockets: the honest baseline, and development without privileges."""
+"""The same endpoints over the kernel's sockets: baseline, and no privileges needed."""

@@ -6,14 +6,15 @@ All work is done in `work`: read and give to the handler, write what that queued
 of the end, and finish. An event, a due timer, and a call from outside an event (through `mark`)
 lead there, and nowhere else are the socket or the handler touched.
 
-Rules. A handler is called from one place, `_call` and its kin, inside one `try`. Octets that a
-handler leaves are kept, up to a limit: then reading stops and the kernel's window closes. Small sends lie in the breath's scratch only until `work` returns.
+Rules. A handler is called inside one `try` for each event, and never from within another event of
+its connection. Octets that it leaves are kept, up to a limit: then reading stops and the kernel's
+window closes. Small sends lie in the breath's scratch only until `work` returns.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
+from collections.abc import Callable
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Buffer, copy, out_of_range, read
@@ -31,13 +32,20 @@ from cython.cimports.corten.kernel.timers import Timer
 from corten.endpoint.error import ConnectionClosed
 from corten.kernel.address import address_of
 from corten.kernel.error import error_of
-from corten.kernel.facts import facts
+from corten.kernel.facts import facts, failure, local_address
 
 logger = logging.getLogger("corten")
 
 if not cython.compiled:
     AGAIN = 11  # EAGAIN
     INTERRUPTED = 4  # EINTR
+
+
+@cython.cfunc
+@cython.inline
+def _doors(connection: Connection) -> Doors:
+    """Of a connection that has a handler."""
+    return cython.cast(Doors, connection.doors)
 
 
 @cython.cclass
@@ -61,26 +69,26 @@ class KernelConnection(Connection):
     _deadline: cython.longlong  # nanoseconds, 0: none
     _timer: Timer | None
     # cold
-    _factory: object
-    _error: object
+    _factory: Callable[[], Handler]
+    _error: Exception | None
     _reset: cython.bint  # leave with RST
     _opening: cython.bint  # an active open that is under way
     _eof: cython.bint  # the peer has finished
     _eof_told: cython.bint
     _fin_sent: cython.bint
     _finished: cython.bint  # on_close has been delivered
-    _peer: object  # a sockaddr, then a tuple
-    _local: object
+    _sockaddr: bytes  # the peer's
 
-    def __init__(self, breath: Breath, fd: cython.int, factory: object, peer: object) -> None:
+    def __init__(
+        self, breath: Breath, fd: cython.int, factory: Callable[[], Handler], sockaddr: bytes
+    ) -> None:
         self.handler = None
         self.doors = None
         self.worker = breath.worker
         self._breath = breath
         self._fd = fd
         self._factory = factory
-        self._peer = peer
-        self._local = None
+        self._sockaddr = sockaddr
         self._received = ReceiveBuffer(breath)
         self._sending = SendQueue(breath)
         self._deadline = 0
@@ -138,11 +146,11 @@ class KernelConnection(Connection):
     @cython.cfunc
     def establish(self) -> cython.void:
         """The connection stands: make its handler and tell it. `work` follows."""
-        if not self._make_handler() or not cython.cast(Doors, self.doors).wants_open:
+        if not self._make_handler() or not _doors(self).wants_open:
             return
         self._working = True
         try:
-            self.doors.on_open(self.handler, self)
+            _doors(self).on_open(self.handler, self)
         except Exception:
             self._broke("on_open")
         self._working = False
@@ -169,14 +177,14 @@ class KernelConnection(Connection):
         elif self.handler is not None:
             self._working = True
             try:
-                self.doors.on_timeout(self.handler, self)
+                _doors(self).on_timeout(self.handler, self)
             except Exception:
                 self._broke("on_timeout")
             self._working = False
         self.work()
 
     @cython.cfunc
-    def fail(self, error: object, reset: cython.bint) -> cython.void:
+    def fail(self, error: Exception, reset: cython.bint) -> cython.void:
         """Nothing goes in or out any more; `work` tells the handler."""
         if not self._dying and not self._finished:
             self._dying = True
@@ -215,7 +223,7 @@ class KernelConnection(Connection):
         if self._eof and not self._eof_told and not self._paused and not self._dying:
             self._eof_told = True
             try:
-                self.doors.on_eof(self.handler, self)
+                _doors(self).on_eof(self.handler, self)
             except Exception:
                 self._broke("on_eof")
 
@@ -256,10 +264,10 @@ class KernelConnection(Connection):
         if not self._owed or self._sending.queued_len > LOW_WATER or self._dying or self._closing:
             return
         self._owed = False
-        if self.handler is None or not cython.cast(Doors, self.doors).wants_writable:
+        if self.handler is None or not _doors(self).wants_writable:
             return
         try:
-            self.doors.on_writable(self.handler, self)
+            _doors(self).on_writable(self.handler, self)
         except Exception:
             self._broke("on_writable")
         self._flush()
@@ -279,7 +287,7 @@ class KernelConnection(Connection):
 
     @cython.cfunc
     def _end(self) -> cython.void:
-        """close() was called and everything queued has left: send FIN, or finish after the peer's."""
+        """close() was called and the queue is empty: send FIN, or finish after the peer's."""
         if self._eof:
             self._finish()
         elif not self._fin_sent:
@@ -299,9 +307,9 @@ class KernelConnection(Connection):
             self._timer = None
         if self.handler is None and self._opening:
             self._make_handler()
-        if self.handler is not None and cython.cast(Doors, self.doors).wants_close:
+        if self.handler is not None and _doors(self).wants_close:
             try:
-                self.doors.on_close(self.handler, self, self._error)
+                _doors(self).on_close(self.handler, self, self._error)
             except Exception:
                 self._log("on_close")
         if self._error is not None:
@@ -339,9 +347,7 @@ class KernelConnection(Connection):
     @cython.cfunc
     def _take_error(self) -> cython.void:
         """Ask the kernel whether the connection has failed."""
-        end = socket.socket(fileno=self._fd)
-        number: cython.int = end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        end.detach()
+        number: cython.int = failure(self._fd)
         if number != 0:
             self.fail(error_of(number), False)
 
@@ -383,8 +389,7 @@ class KernelConnection(Connection):
         self, target: Arena, at: cython.Py_ssize_t, length: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         received: ReceiveBuffer = self._received
-        if length > received.length:
-            length = received.length
+        length = min(length, received.length)
         copy(target, at, received.memory, received.at, length)
         self.consume(length)
         return length
@@ -481,19 +486,13 @@ class KernelConnection(Connection):
 
     @property
     def peer(self) -> tuple[str, int]:
-        if type(self._peer) is bytes:
-            self._peer = address_of(self._peer)
-        return self._peer
+        return address_of(self._sockaddr)
 
     @property
     def local(self) -> tuple[str, int]:
-        if self._local is None:
-            if self._finished:
-                raise ConnectionClosed
-            end = socket.socket(fileno=self._fd)
-            self._local = end.getsockname()[:2]
-            end.detach()
-        return self._local
+        if self._finished:
+            raise ConnectionClosed
+        return local_address(self._fd)
 
     def info(self) -> dict[str, object]:
         if self._finished:

@@ -30,7 +30,7 @@ if not cython.compiled:
 class Epoll:
     """One epoll descriptor and the events that it reported last."""
 
-    _object: object
+    _object: select.epoll
     _fd: cython.int
     _events: Arena
     _found: list
@@ -54,7 +54,7 @@ class Epoll:
         Interrupted by a signal: 0. OSError where the descriptor is no good.
         """
         if cython.compiled:
-            events: cython.pointer(linux.epoll_event)
+            events = cython.declare(cython.pointer(linux.epoll_event))
             events = cython.cast(cython.pointer(linux.epoll_event), self._events._base)
             count: cython.int
             if milliseconds == 0:
@@ -92,7 +92,7 @@ class Epoll:
     def add_connection(self, fd: cython.int) -> cython.void:
         """Report every change of a connection. OSError when the kernel has no memory for it."""
         if cython.compiled:
-            event: linux.epoll_event
+            event = cython.declare(linux.epoll_event)
             event.events = READABLE | WRITABLE | FINISHED | linux.EPOLLET
             event.data.fd = fd
             if linux.epoll_ctl(self._fd, linux.EPOLL_CTL_ADD, fd, cython.address(event)) < 0:

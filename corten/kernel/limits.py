@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import cython
+import cython  # noqa: F401  # which makes this a header for C
 
 # a worker
 READ_LEN = 1 << 16  # octets one read takes at most

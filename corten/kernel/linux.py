@@ -3,4 +3,4 @@
 Plain, `system.py` and `epoll.py` use Python's own modules instead.
 """
 
-import cython as cython
+import cython  # noqa: F401  # which makes this the twin of its .pxd

@@ -72,9 +72,9 @@ class Listener:
     """One listening socket of one worker."""
 
     _breath: Breath
-    _socket: object
+    _socket: socket.socket
     _fd: cython.int
-    _factory: object
+    _factory: Callable[[], Handler]
     _peer: Arena
     address: str
     port: cython.int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 import cython
 from cython.cimports.corten.kernel.breath import Breath
@@ -61,7 +62,7 @@ def expire(breath: Breath) -> cython.void:
         found = breath.timers.pop(breath.now)
         if found is None:
             return
-        timer: Timer = found
+        timer: Timer = cython.cast(Timer, found)
         target = timer.target
         timer.target = None
         if isinstance(target, KernelConnection):
@@ -71,7 +72,7 @@ def expire(breath: Breath) -> cython.void:
 
 
 @cython.ccall
-def call(function: object, arguments: tuple) -> cython.void:
+def call(function: Callable[..., object], arguments: tuple) -> cython.void:
     """Call what the application scheduled; what it raises is logged and ends there."""
     try:
         function(*arguments)

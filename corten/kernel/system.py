@@ -48,7 +48,7 @@ def transmit(fd: cython.int, first: Slice) -> cython.Py_ssize_t:
     """Hand the kernel as much of the chain as one call takes; how many octets it took."""
     if cython.compiled:
         return _transmit(fd, first)
-    views = []
+    views: list[memoryview] = []
     following: Slice | None = first
     while following is not None and len(views) < SLICES_A_CALL:
         views.append(following.memory._base[following.at : following.at + following.length])
@@ -64,8 +64,8 @@ if cython.compiled:
     @cython.cfunc
     def _transmit(fd: cython.int, first: Slice) -> cython.Py_ssize_t:
         """`transmit` with pointers: send for one slice, sendmsg for several."""
-        vector: linux.iovec[64]
-        message: linux.msghdr
+        vector = cython.declare(linux.iovec[64])
+        message = cython.declare(linux.msghdr)
         count: cython.int = 0
         taken: cython.Py_ssize_t
         each: Slice = first
@@ -94,7 +94,7 @@ def accept(fd: cython.int, address: Arena) -> cython.int:
     if address.size < ADDRESS_LEN:
         out_of_range(0, ADDRESS_LEN, address.size)
     if cython.compiled:
-        length: linux.socklen_t = ADDRESS_LEN
+        length = cython.declare(linux.socklen_t, ADDRESS_LEN)
         accepted: cython.int = linux.accept4(
             fd,
             cython.cast(cython.pointer(linux.sockaddr), address._base),
@@ -133,7 +133,7 @@ def finish_sending(fd: cython.int) -> cython.int:
 def reset_at_close(fd: cython.int) -> cython.void:
     """Make `close` send RST and drop what the kernel holds."""
     if cython.compiled:
-        option: linux.linger
+        option = cython.declare(linux.linger)
         option.l_onoff = 1
         option.l_linger = 0
         linux.setsockopt(

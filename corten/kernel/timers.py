@@ -8,6 +8,7 @@ and goes back. A cancelled timer stays until its time, or until half of the heap
 from __future__ import annotations
 
 import heapq
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.clock import NEVER
@@ -20,7 +21,7 @@ class Timer:
     """One entry: a connection, or a function and its arguments. `target` is None once cancelled."""
 
     when: cython.longlong  # nanoseconds
-    target: object
+    target: Any
     arguments: tuple
 
     def __init__(self, when: cython.longlong, target: object, arguments: tuple) -> None:

@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import cython
 from cython.cimports.corten.core.clock import NEVER
@@ -35,6 +35,7 @@ from corten.endpoint.connection import Connection
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop, TimerHandle
+from corten.kernel.address import sockaddr_of
 from corten.kernel.error import error_of
 from corten.kernel.listener import Listener, claim
 
@@ -54,6 +55,19 @@ class _Handle(TimerHandle):
 
     def cancel(self) -> None:
         self._timers.cancel(self._timer)
+
+
+class Listening:
+    """What `listen` began: one socket for each address."""
+
+    def __init__(self, worker: KernelWorker, listeners: list[Listener]) -> None:
+        self._worker = worker
+        self._listeners = listeners
+        self.port = listeners[0].port
+
+    def close(self) -> None:
+        """Accept no more. Calling it again does nothing."""
+        self._worker.stop_listening(self._listeners)
 
 
 class KernelWorker(Loop):
@@ -102,20 +116,27 @@ class KernelWorker(Loop):
 
     def listen(
         self, port: int, factory: Factory, address: str | None = None, **options: object
-    ) -> list[Listener]:
+    ) -> Listening:
         """Accept connections to `port` at `address`, or at each of the worker's addresses.
 
         Options: `backlog`, connections that may wait. CortenError where the kernel refuses.
         """
         backlog = int(str(options.pop("backlog", BACKLOG)))
         _no_more(options)
-        made = []
+        made: list[Listener] = []
         for each in self.addresses if address is None else [address]:
             listener = Listener(self._breath, each, port, factory, backlog)
             self._watched[listener.fileno()] = listener.accept
             made.append(listener)
         self.listeners += made
-        return made
+        return Listening(self, made)
+
+    def stop_listening(self, listeners: Iterable[Listener]) -> None:
+        """Close them; what they accepted lives on."""
+        for listener in listeners:
+            if listener.is_open:
+                del self._watched[listener.fileno()]
+                listener.close()
 
     def connect(self, address: str, port: int, factory: Factory, **options: object) -> Connection:
         """Open a connection; the handler's `on_open` or `on_close(error)` follows.
@@ -136,7 +157,9 @@ class KernelWorker(Loop):
         breath: Breath = self._breath
         number: cython.int = end.connect_ex((address, port))
         fd: cython.int = end.detach()
-        connection: KernelConnection = KernelConnection(breath, fd, factory, (address, port))
+        connection: KernelConnection = KernelConnection(
+            breath, fd, factory, sockaddr_of((address, port))
+        )
         connection.connecting()
         breath.adopt(fd, connection)
         if seconds > 0:
@@ -202,9 +225,7 @@ class KernelWorker(Loop):
             self.stop()
             return
         self._draining = True
-        for listener in self.listeners:
-            self._watched.pop(listener.fileno(), None)
-            listener.close()
+        self.stop_listening(self.listeners)
         self._drain_on(time.monotonic() + seconds)
 
     def _drain_on(self, until: float) -> None:
@@ -220,9 +241,7 @@ class KernelWorker(Loop):
 
     def close(self) -> None:
         """Reset every connection, close everything. Calling it again does nothing."""
-        for listener in self.listeners:
-            self._watched.pop(listener.fileno(), None)
-            listener.close()
+        self.stop_listening(self.listeners)
         give_up(self._breath)
         if self._waker >= 0:
             os.close(self._waker)

@@ -131,7 +131,7 @@ class KernelBackend(Backend):
         return address, port
 
     def listen(self, factory: Callable[[], Handler]) -> int:
-        port: int = self.loop.listen(0, factory)[0].port
+        port: int = self.loop.listen(0, factory).port
         return port
 
     def dial(self, port: int) -> Peer:

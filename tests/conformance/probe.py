@@ -9,7 +9,10 @@ from corten.endpoint.handler import Handler
 
 
 class Probe(Handler):
-    """`events` in order (data that comes in a row is one), `received` together; `then[event](connection, …)` runs after writing down."""
+    """`events` in order (data that comes in a row is one), `received` all together.
+
+    `then[event](connection, ...)` runs after the event is written down.
+    """
 
     def __init__(self, **then: Callable[..., object]) -> None:
         self.then = then

@@ -69,7 +69,8 @@ def test_given_up_before_it_stands(backend: Backend, end: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "port"), [("no address", 80), ("10.0.0.256", 80), ("10.0.0.1", 0), ("10.0.0.1", 65536)]
+    ("address", "port"),
+    [("no address", 80), ("10.0.0.256", 80), ("10.0.0.1", 0), ("10.0.0.1", 65536)],
 )
 def test_a_wrong_call_raises_at_once(backend: Backend, address: str, port: int) -> None:
     with pytest.raises(CortenError):
