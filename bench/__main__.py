@@ -1,0 +1,220 @@
+"""`python -m bench [NAME…]`: measure Corten beside what people use today.
+
+Each round runs every server of every chosen scenario once, in random order. Before a run is timed,
+curl compares the bytes and wrk warms up for a second; a run that the machine disturbed is repeated
+a few times and then reported void. What comes out: tables on the terminal, and under
+`bench/results/` the tables, every run as JSON, and a chart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import random
+import sys
+import tempfile
+from typing import Any
+
+from bench import chart, client, idle, machine, report
+from bench.namespace import SETTINGS, NamespaceError, cubic_allowed
+from bench.process import Process, ProcessError
+from bench.record import Record
+from bench.scenario import DEFAULT, Scenario, lay_out, scenarios
+from bench.server import SERVERS, Server, Setting, required
+from bench.summary import Summary
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_WARM_UP_S = 1.0
+
+
+class Bench:
+    """One invocation: its options, its work directory, and what it has measured."""
+
+    def __init__(self, options: argparse.Namespace, work: str) -> None:
+        self.options = options
+        self.work = work
+        self.chance = random.Random(options.seed)
+        self.records: list[Record] = []
+        self.absent: dict[str, str] = {}  # servers that could not even start, and why
+
+    def run(self, chosen: list[Scenario]) -> None:
+        """Every round of every scenario."""
+        roots = {scenario.name: self._root(scenario) for scenario in chosen}
+        for number in range(self.options.rounds):
+            order = [(scenario, server) for scenario in chosen for server in scenario.servers]
+            self.chance.shuffle(order)
+            for scenario, server in order:
+                if server not in self.absent:
+                    self._slot(scenario, server, number, roots[scenario.name])
+
+    def _root(self, scenario: Scenario) -> str:
+        if scenario.files:
+            return lay_out(scenario, self.work)
+        root = self.options.site or os.path.join(self.work, "pages")
+        if not self.options.site:
+            process = Process([sys.executable, "-m", "corten.app.sample", root], None, None)
+            try:
+                process.wait(120)
+            finally:
+                process.stop()
+        return root
+
+    def _slot(self, scenario: Scenario, server: str, number: int, root: str) -> None:
+        """One server in one round, repeated while the machine disturbs it."""
+        for attempt in range(self.options.attempts):
+            try:
+                result = self._once(scenario, server, root)
+                record = Record(scenario.name, server, number, attempt, result)
+            except (NamespaceError, ProcessError, OSError) as error:
+                record = Record(scenario.name, server, number, attempt, None, str(error))
+                if number == 0 and attempt == 0:
+                    self.absent[server] = str(error)
+            self.records.append(record)
+            self._say(record)
+            if record.void is None or record.failure:
+                return
+
+    def _once(self, scenario: Scenario, server: str, root: str) -> client.Result:
+        cores = (self.options.server_core, self.options.client_core)
+        body = os.path.join(root, next(iter(scenario.files), ""))
+        load = scenario.load
+        setting = Setting(root, self.work, cores, load.close, body)
+        with SERVERS[server](setting) as running:
+            self._verify(running, scenario, root)
+            client.drive(running.client, running.url, load, _WARM_UP_S, cores, running.pids())
+            result = client.drive(
+                running.client, running.url, load, self.options.seconds, cores, running.pids()
+            )
+        if result.failed:
+            raise ProcessError(f"{result.failed} errors: {result.errors}")
+        return result
+
+    def _verify(self, running: Server, scenario: Scenario, root: str) -> None:
+        """The bytes are right before anything is timed."""
+        paths = {scenario.load.path: next(iter(scenario.files), scenario.load.path)}
+        if not scenario.files:
+            for name in self.chance.sample(client.site_pages(root), 5):
+                paths[name] = name
+        for path, file in paths.items():
+            with open(os.path.join(root, file), "rb") as source:
+                expected = hashlib.sha256(source.read()).hexdigest()
+            got = hashlib.sha256(client.fetch(running.client, running.url + path)).hexdigest()
+            if got != expected:
+                raise ProcessError(f"/{path}: not the bytes of the file")
+
+    def _say(self, record: Record) -> None:
+        head = f"{record.round + 1:3} {record.scenario:8} {record.server:14}"
+        if record.result is None:
+            print(f"{head} {record.failure}", flush=True)
+            return
+        figures = record.figures()
+        mark = f"  void: {record.void}" if record.void else ""
+        print(
+            f"{head} {figures['rate']:9,.0f}/s {figures['per_busy']:9,.0f} per busy s "
+            f"{figures['gigabits']:6.2f} Gbit/s  p99 {figures['p99_us'] / 1000:.2f} ms{mark}",
+            flush=True,
+        )
+
+
+def main() -> int:
+    options = _options()
+    known = scenarios(os.path.join(_HERE, "pages.lua"))
+    names = options.names or DEFAULT
+    unknown = [name for name in names if name not in known and name != "idle"]
+    if unknown:
+        print(f"unknown scenario {unknown[0]!r}: one of {', '.join([*known, 'idle'])}")
+        return 2
+    chosen = [known[name] for name in names if name in known]
+    if options.servers:
+        for scenario in chosen:
+            scenario.servers = [name for name in scenario.servers if name in options.servers]
+    if reason := _obstacle(chosen, options):
+        print(reason)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="corten-bench-") as work, cubic_allowed():
+        os.chmod(work, 0o755)
+        bench = Bench(options, work)
+        found: dict[str, Any] = {}
+        try:
+            bench.run(chosen)
+            if "idle" in names:
+                found = idle.measure(options, work)
+        except KeyboardInterrupt:
+            print("\ninterrupted: what follows is incomplete")
+        _publish(bench, chosen, found)
+    return 0
+
+
+def _obstacle(chosen: list[Scenario], options: argparse.Namespace) -> str | None:
+    """Why it cannot run here, in one line."""
+    if os.geteuid() != 0:
+        return "bench needs root: it pins kernel threads and makes network namespaces"
+    if (os.cpu_count() or 1) < 2:
+        return "bench needs two cores: one for the server, one for the client"
+    servers = [name for scenario in chosen for name in scenario.servers]
+    return machine.missing(required(servers))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios (default: all but size-…)")
+    parser.add_argument("--rounds", type=int, default=10, help="runs of each server (default 10)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of a run (default 5)")
+    parser.add_argument("--attempts", type=int, default=4, help="tries of a disturbed run (default 4)")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of runs (default 1)")
+    parser.add_argument("--servers", nargs="+", metavar="SERVER", help="only these")
+    parser.add_argument("--site", metavar="DIRECTORY", help="a sample site that exists")
+    parser.add_argument("--server-core", type=int, default=0)
+    parser.add_argument("--client-core", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=100_000, help="held by `idle`")
+    parser.add_argument("--output", default=os.path.join(_HERE, "results"), metavar="DIRECTORY")
+    return parser.parse_args()
+
+
+def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> None:
+    """Tables to the terminal; tables, runs and chart to files."""
+    summaries = {s.name: Summary(s.name, s.servers, bench.records) for s in chosen}
+    about = machine.describe()
+    parts = [report.scenario_table(scenario, summaries[scenario.name]) for scenario in chosen]
+    if found:
+        parts.append(idle.text(found))
+    head = (
+        f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}, {about['cores']} cores; "
+        f"`./dev bench`, {bench.options.rounds} rounds of {bench.options.seconds:g} s.\n"
+    )
+    text = "\n".join([head, *parts, report.LEGEND])
+    print("\n" + text)
+    os.makedirs(bench.options.output, exist_ok=True)
+    stem = os.path.join(bench.options.output, datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
+    with open(f"{stem}.md", "w", encoding="utf-8") as file:
+        file.write(text)
+    sums = {name: summary.as_json() for name, summary in summaries.items()}
+    with open(f"{stem}.json", "w", encoding="utf-8") as file:
+        json.dump(
+            {
+                "machine": about,
+                "options": vars(bench.options),
+                "settings": {
+                    "namespace": SETTINGS,
+                    "mtu": 1500,
+                    "offloads": "TAP: checksum and TSO both ways; veth: the kernel's defaults, "
+                    "with GRO at the server's end and without TSO at the client's",
+                    "loads": {s.name: vars(s.load) for s in chosen},
+                },
+                "summary": sums,
+                "idle": found,
+                "runs": [record.as_json() for record in bench.records],
+            },
+            file,
+            indent=1,
+        )
+    titles = {scenario.name: f"{scenario.name}: {scenario.title}" for scenario in chosen}
+    written = [f"{stem}.md", f"{stem}.json", *chart.draw(sums, titles, stem)]
+    print("written: " + " ".join(os.path.relpath(path) for path in written))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

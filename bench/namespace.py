@@ -1,0 +1,220 @@
+"""Network namespaces without names, and the wires between them.
+
+A namespace here is a file descriptor: nothing is mounted under /run/netns, so nothing can be left
+behind. When the process ends, however it ends, the kernel removes the namespace and every device
+in it. Programs are started inside it by `setns` between fork and exec.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNS = 0x0002_0000
+_CLONE_NEWNET = 0x4000_0000
+_PR_SET_PDEATHSIG = 1
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_STSO = 0x1F
+_ETHTOOL_SGRO = 0x2C
+
+# Both sides of every comparison run with these. A connection per request uses up the ports of one
+# client address in two seconds unless a port in TIME-WAIT may be used again.
+SETTINGS = {
+    "net/ipv4/tcp_congestion_control": "cubic",
+    "net/ipv4/ip_local_port_range": "1024 65535",
+    "net/ipv4/tcp_tw_reuse": "1",
+    "net/ipv4/tcp_tw_reuse_delay": "10",
+    "net/ipv4/tcp_max_syn_backlog": "65535",
+    "net/core/somaxconn": "65535",
+    "net/ipv6/conf/all/disable_ipv6": "1",
+}
+# Newer or rarer settings: absent or not writable is no error, but the report says so.
+_OPTIONAL = {
+    "net/ipv4/tcp_congestion_control",
+    "net/ipv4/tcp_tw_reuse_delay",
+    "net/ipv6/conf/all/disable_ipv6",
+    "net/ipv4/tcp_max_syn_backlog",
+}
+
+
+class NamespaceError(Exception):
+    """The environment does not permit it; one line that says what to do."""
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise NamespaceError(f"{what}: {os.strerror(number)} (run as root, or in a user namespace)")
+
+
+def write_setting(name: str, value: str) -> None:
+    """Write one kernel setting of the namespace that the caller is in."""
+    with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
+        file.write(value)
+
+
+@contextmanager
+def cubic_allowed() -> Iterator[None]:
+    """Let namespaces choose CUBIC; the host's list is put back at the end.
+
+    A namespace may only choose what the host's `tcp_allowed_congestion_control` names, and a host
+    whose default is another (bbr) does not name CUBIC.
+    """
+    name = "net/ipv4/tcp_allowed_congestion_control"
+    with open(f"/proc/sys/{name}", encoding="ascii") as file:
+        before = file.read().strip()
+    if "cubic" in before.split():
+        yield
+        return
+    try:
+        write_setting(name, f"{before} cubic")
+    except OSError:
+        yield  # not permitted: the namespace then runs with what the host has
+        return
+    try:
+        yield
+    finally:
+        write_setting(name, before)
+
+
+def enter(fd: int) -> None:
+    """Move the calling thread into the network namespace `fd`."""
+    _check(_libc.setns(fd, _CLONE_NEWNET), "setns")
+
+
+class Namespace:
+    """A network namespace of our own, as long as this object lives."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.settings: dict[str, str] = {}
+        home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(_libc.unshare(_CLONE_NEWNET), "unshare")
+            try:
+                self.fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                self._configure()
+            finally:
+                enter(home)
+        finally:
+            os.close(home)
+        self.ip("link", "set", "lo", "up")
+
+    def _configure(self) -> None:
+        for name, value in SETTINGS.items():
+            try:
+                write_setting(name, value)
+                self.settings[name] = value
+            except OSError as error:
+                if name not in _OPTIONAL:
+                    raise NamespaceError(f"/proc/sys/{name}: {error.strerror}") from None
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """This thread is in the namespace within the block."""
+        home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            enter(self.fd)
+            yield
+        finally:
+            enter(home)
+            os.close(home)
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def command(self, words: Sequence[str]) -> str:
+        """Run a short program inside to its end; its output. NamespaceError when it fails."""
+        done = subprocess.run(
+            list(words), capture_output=True, text=True, preexec_fn=self.preparation(), timeout=20
+        )
+        if done.returncode:
+            text = (done.stderr or done.stdout).strip().replace("\n", "; ")
+            raise NamespaceError(f"{' '.join(words)}: {text}")
+        return done.stdout
+
+    def ip(self, *words: str) -> str:
+        """The `ip` command of iproute2, inside."""
+        return self.command(["ip", *words])
+
+    def preparation(self) -> Callable[[], None]:
+        """What a child does between fork and exec: enter, and die when the parent dies."""
+        fd = self.fd
+
+        def prepare() -> None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            enter(fd)
+
+        return prepare
+
+    def write_sysfs(self, values: dict[str, str]) -> None:
+        """Write /sys files of devices in this namespace; sysfs shows the namespace it was mounted
+        in, so a child mounts one of its own."""
+        script = ["mount -t sysfs corten-bench /sys"]
+        script += [f"echo {value} > /sys/{name}" for name, value in values.items()]
+        self.command(["unshare", "-m", "sh", "-ec", "\n".join(script)])
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def connect(left: Namespace, right: Namespace, left_address: str, right_address: str) -> None:
+    """A veth pair: `wire` in both, each with its address and prefix, up."""
+    left.ip("link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", right.path)
+    for side, address in ((left, left_address), (right, right_address)):
+        side.ip("address", "add", address, "dev", "wire")
+        side.ip("link", "set", "wire", "up")
+
+
+def steer(side: Namespace, peer: Namespace, device: str, core: int) -> None:
+    """Run what `side` receives over the veth pair from `peer` on `core`.
+
+    With GRO on, a veth receives through NAPI, and NAPI may run in a kernel thread, which can be
+    pinned. It does so only for a sender without TSO, so that is turned off at the peer's end: what
+    clients send is small. Receive packet steering (RPS) would do it too, but interrupts the core
+    for every packet: it cost nginx a fifth of its rate.
+    """
+    with peer.inside():
+        _set_feature(device, _ETHTOOL_STSO, False)
+    with side.inside():
+        _set_feature(device, _ETHTOOL_SGRO, True)
+        before = _napi_threads(device)
+    side.write_sysfs({f"class/net/{device}/threaded": "1"})
+    threads = _napi_threads(device) - before
+    if not threads:
+        raise NamespaceError(f"no NAPI thread for {device}: this needs Linux 5.12 or later")
+    for pid in threads:
+        os.sched_setaffinity(pid, {core})
+
+
+def _set_feature(device: str, command: int, on: bool) -> None:
+    """As `ethtool -K DEVICE FEATURE on|off`, for a device of the namespace this thread is in."""
+    value = ctypes.create_string_buffer(struct.pack("=II", command, on))
+    request = struct.pack("16sP16x", device.encode(), ctypes.addressof(value))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        fcntl.ioctl(door, _SIOCETHTOOL, request)
+
+
+def _napi_threads(device: str) -> set[int]:
+    """The kernel's threads that poll devices of this name, in any namespace."""
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/comm", encoding="utf-8", errors="replace") as file:
+                    if file.read().startswith(f"napi/{device}-"):
+                        found.add(int(name))
+            except OSError:
+                continue
+    return found

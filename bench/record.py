@@ -1,0 +1,78 @@
+"""One run as a record: figures, use of the cores, and why it does not count if it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.client import Result
+
+STEAL_MAX = 0.03  # of either core
+FOREIGN_MAX = 0.03  # of one core, used by processes that are not of the run
+
+
+class Record:
+    """A run of one server in one round. `void` says why it does not count; None when it does."""
+
+    def __init__(
+        self, scenario: str, server: str, round_: int, attempt: int, result: Result | None, failure: str = ""
+    ) -> None:
+        self.scenario = scenario
+        self.server = server
+        self.round = round_
+        self.attempt = attempt
+        self.result = result
+        self.failure = failure  # it did not serve, or served wrong: never a matter of noise
+
+    @property
+    def void(self) -> str | None:
+        if self.result is None:
+            return self.failure or "no result"
+        use = self.result.use
+        if use.steal_share() > STEAL_MAX:
+            return f"steal {use.steal_share():.1%}"
+        if use.foreign_share() > FOREIGN_MAX:
+            return f"other processes {use.foreign_share():.1%}"
+        return None
+
+    def figures(self) -> dict[str, float]:
+        """The figures that medians are taken of."""
+        assert self.result is not None
+        result, use = self.result, self.result.use
+        requests = max(1, result.requests)
+        return {
+            "rate": result.rate,
+            "per_busy": result.requests / max(use.cores[0].busy, 1e-9),
+            "gigabits": result.gigabits,
+            "p50_us": float(result.p50_us),
+            "p99_us": float(result.p99_us),
+            "server_us": 1e6 * use.cores[0].busy / requests,
+            "client_us": 1e6 * use.cores[1].busy / requests,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that was read, for the file."""
+        found: dict[str, Any] = {
+            "scenario": self.scenario,
+            "server": self.server,
+            "round": self.round,
+            "attempt": self.attempt,
+            "void": self.void,
+        }
+        if self.result is None:
+            return {**found, "failure": self.failure}
+        result, use = self.result, self.result.use
+        found |= {name: round(value, 3) for name, value in self.figures().items()}
+        found |= {
+            "requests": result.requests,
+            "octets": result.octets,
+            "seconds": round(result.seconds, 3),
+            "p90_us": result.p90_us,
+            "p999_us": result.p999_us,
+            "max_us": result.max_us,
+            "errors": result.errors,
+            "steal": round(use.steal_share(), 4),
+            "foreign": round(use.foreign_share(), 4),
+            "watched_seconds": round(use.seconds, 3),
+            "cores": [{k: round(v, 3) for k, v in vars(core).items()} for core in use.cores],
+        }
+        return found

@@ -1,0 +1,86 @@
+"""The tables: Markdown, printed and written."""
+
+from __future__ import annotations
+
+from bench.scenario import Scenario
+from bench.summary import Summary
+
+_HEAD = [
+    "server",
+    "requests/s",
+    "x baseline [95 %]",
+    "per busy second",
+    "x baseline [95 %]",
+    "Gbit/s",
+    "p50 ms",
+    "p99 ms",
+    "client us",
+    "errors",
+    "runs (void)",
+]
+
+
+def table(rows: list[list[str]]) -> str:
+    """A Markdown table whose columns stand in line as plain text too."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [_line(rows[0], widths), "|" + "|".join("-" * (w + 2) for w in widths) + "|"]
+    return "\n".join(lines + [_line(row, widths) for row in rows[1:]])
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    padded = [
+        cell.ljust(width) if i == 0 else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "| " + " | ".join(padded) + " |"
+
+
+def scenario_table(scenario: Scenario, summary: Summary) -> str:
+    """One scenario: a row for each server."""
+    rows = [_HEAD]
+    remarks = []
+    for server in scenario.servers:
+        runs = f"{len(summary.valid(server))} ({summary.void_count(server)})"
+        rate = summary.median(server, "rate")
+        if rate is None:
+            rows.append([server] + ["-"] * (len(_HEAD) - 2) + [runs])
+            if failure := summary.failure(server):
+                remarks.append(f"{server}: {failure}")
+            continue
+        rows.append(
+            [
+                server,
+                f"{rate:,.0f}",
+                _ratio(summary, server, scenario.baseline, "rate"),
+                _number(summary, server, "per_busy", "{:,.0f}"),
+                _ratio(summary, server, scenario.baseline, "per_busy"),
+                _number(summary, server, "gigabits", "{:.2f}"),
+                _number(summary, server, "p50_us", "{:.2f}", 1e-3),
+                _number(summary, server, "p99_us", "{:.2f}", 1e-3),
+                _number(summary, server, "client_us", "{:.2f}"),
+                str(summary.errors(server)),
+                runs,
+            ]
+        )
+    text = f"### {scenario.name}: {scenario.title}\n\n{table(rows)}\n"
+    return text + "".join(f"\n* {remark}" for remark in remarks) + ("\n" if remarks else "")
+
+
+def _number(summary: Summary, server: str, figure: str, form: str, scale: float = 1.0) -> str:
+    value = summary.median(server, figure)
+    return "-" if value is None else form.format(value * scale)
+
+
+def _ratio(summary: Summary, server: str, baseline: str, figure: str) -> str:
+    if server == baseline:
+        return "1"
+    ratio = summary.ratio(server, baseline, figure)
+    return "-" if ratio is None else ratio.text()
+
+
+LEGEND = """\
+Medians of valid runs; ratios are medians of pairs of the same round, with bootstrap 95 % intervals
+("?": fewer than ten pairs). *Per busy second*: requests per second that the server's core was
+busy, softirq included. *client us*: busy microseconds of the client's core per request. A run is
+void when the host took more than 3 % of either core, or other processes used more than 3 % of one.
+"""

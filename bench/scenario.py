@@ -1,0 +1,89 @@
+"""What is asked of the servers: files, loads, and who takes part."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from bench.asgi import BODY
+from bench.client import Load
+
+SMALL_LEN = 100
+
+
+@dataclass
+class Scenario:
+    """One question. The first server is the one judged, `nginx` the measure."""
+
+    name: str
+    title: str
+    servers: list[str]
+    load: Load
+    files: dict[str, bytes]  # what the served tree holds; empty: the sample site
+    baseline: str = "nginx"
+
+
+def _lines(count: int) -> bytes:
+    return (b"0123456789abcdef" * (count // 16 + 1))[: count - 1] + b"\n"
+
+
+def scenarios(pages_script: str) -> dict[str, Scenario]:
+    """All of them, by name. `pages_script`: the wrk script that asks for random pages."""
+    small = {"small.htm": _lines(SMALL_LEN)}
+    hello = {"index.html": BODY}
+    found = [
+        Scenario(
+            "small",
+            "100-octet file, 1,000 keep-alive connections",
+            ["corten-tap", "corten-kernel", "nginx", "nginx-copy", "nginx-helped", "ceiling"],
+            Load(1000, "small.htm"),
+            small,
+        ),
+        Scenario(
+            "pages",
+            "random pages of the sample site, 1,000 keep-alive connections",
+            ["corten-tap", "corten-kernel", "nginx"],
+            Load(1000, "0.htm", script=pages_script),
+            {},
+        ),
+        Scenario(
+            "close",
+            "100-octet file, one request a connection, 100 at a time",
+            ["corten-tap", "corten-kernel", "nginx", "ceiling"],
+            Load(100, "small.htm", close=True),
+            small,
+        ),
+        Scenario(
+            "hello",
+            "hello from a Python handler, 1,000 keep-alive connections",
+            ["hello-tap", "hello-kernel", "nginx", "nginx-return", "uvicorn"],
+            Load(1000, ""),
+            hello,
+        ),
+    ]
+    for kib in (1, 4, 16, 64, 256, 1024):
+        body = {"body.htm": _lines(kib * 1024)}
+        found.append(
+            Scenario(
+                f"size-{kib}k",
+                f"{kib} KiB file, 100 keep-alive connections",
+                ["corten-tap", "corten-kernel", "nginx"],
+                Load(100, "body.htm"),
+                body,
+            )
+        )
+    return {scenario.name: scenario for scenario in found}
+
+
+DEFAULT = ["small", "pages", "close", "hello", "idle"]
+
+
+def lay_out(scenario: Scenario, directory: str) -> str:
+    """Write the scenario's files; the directory they are in."""
+    root = os.path.join(directory, scenario.name)
+    os.makedirs(root, exist_ok=True)
+    for name, body in scenario.files.items():
+        with open(os.path.join(root, name), "wb") as file:
+            file.write(body)
+    os.chmod(root, 0o755)
+    return root
