@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS = 0x0002_0000
+_CLONE_NEWUSER = 0x1000_0000
 _CLONE_NEWNET = 0x4000_0000
 _PR_SET_PDEATHSIG = 1
 _SIOCETHTOOL = 0x8946
@@ -83,6 +84,47 @@ def cubic_allowed() -> Iterator[None]:
         yield
     finally:
         write_setting(name, before)
+
+
+def die_with_parent() -> None:
+    """To be called in a child: it is killed when its parent ends, however that ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def become_root_inside() -> None:
+    """Move this process into a user namespace of its own, in which it is root (and nowhere else).
+
+    NamespaceError where the system does not permit it: one line that says how to.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWNET) != 0:
+        raise NamespaceError(f"user namespaces are not permitted: {_remedy()}")
+    try:
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"0 {user} 1"),
+            ("gid_map", f"0 {group} 1"),
+        ):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    except OSError:
+        raise NamespaceError(f"user namespaces are restricted: {_remedy()}") from None
+
+
+def _remedy() -> str:
+    """How to permit user namespaces on this system."""
+    for name, bad, good in (
+        ("kernel/unprivileged_userns_clone", "0", "1"),
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("user/max_user_namespaces", "0", "10000"),
+    ):
+        try:
+            with open(f"/proc/sys/{name}", encoding="ascii") as file:
+                if file.read().strip() == bad:
+                    return f"sudo sysctl -w {name.replace('/', '.')}={good}, or run as root"
+        except OSError:
+            continue
+    return "run as root"
 
 
 def enter(fd: int) -> None:
@@ -151,7 +193,7 @@ class Namespace:
         fd = self.fd
 
         def prepare() -> None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            die_with_parent()
             enter(fd)
 
         return prepare

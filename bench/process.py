@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from bench.namespace import Namespace
+from bench.namespace import Namespace, die_with_parent
 
 _PATIENCE_S = 15.0
 
@@ -38,7 +38,7 @@ class Process:
             stdout=self.output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to handle, not the child's
-            preexec_fn=namespace.preparation() if namespace else None,
+            preexec_fn=namespace.preparation() if namespace else die_with_parent,
             env={**os.environ, **(environment or {})},
             cwd=directory,
         )
