@@ -160,10 +160,14 @@ def _obstacle(chosen: list[Scenario], options: argparse.Namespace) -> str | None
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios (default: all but size-…)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="scenarios (default: all but size-…)"
+    )
     parser.add_argument("--rounds", type=int, default=10, help="runs of each server (default 10)")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a run (default 5)")
-    parser.add_argument("--attempts", type=int, default=4, help="tries of a disturbed run (default 4)")
+    parser.add_argument(
+        "--attempts", type=int, default=4, help="tries of a disturbed run (default 4)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the order of runs (default 1)")
     parser.add_argument("--servers", nargs="+", metavar="SERVER", help="only these")
     parser.add_argument("--site", metavar="DIRECTORY", help="a sample site that exists")

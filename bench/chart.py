@@ -40,8 +40,14 @@ def _bars(panel: Any, summary: dict[str, Any], figure: str, title: str, label: s
     servers = [name for name in summary if figure in summary[name]]
     middles = [summary[name][figure]["median"] for name in servers]
     spans = [
-        [middle - summary[name][figure]["min"] for name, middle in zip(servers, middles, strict=True)],
-        [summary[name][figure]["max"] - middle for name, middle in zip(servers, middles, strict=True)],
+        [
+            middle - summary[name][figure]["min"]
+            for name, middle in zip(servers, middles, strict=True)
+        ],
+        [
+            summary[name][figure]["max"] - middle
+            for name, middle in zip(servers, middles, strict=True)
+        ],
     ]
     colours = [_COLOURS.get(name.split("-")[0], _OTHER) for name in servers]
     panel.barh(servers, middles, xerr=spans, color=colours, height=0.7, error_kw={"lw": 0.8})

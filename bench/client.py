@@ -70,8 +70,8 @@ class Result:
 def fetch(namespace: Namespace, url: str) -> bytes:
     """The body at `url`, through curl. ProcessError when there is none."""
     with tempfile.NamedTemporaryFile() as body:
-        words = ["curl", "-sS", "--noproxy", "*", "--max-time", "10", "--fail", "-o", body.name, url]
-        process = Process(words, namespace, None)
+        options = ["-sS", "--fail", "--noproxy", "*", "--max-time", "10", "-o", body.name]
+        process = Process(["curl", *options, url], namespace, None)
         try:
             process.wait(15)
         finally:
@@ -80,7 +80,12 @@ def fetch(namespace: Namespace, url: str) -> bytes:
 
 
 def drive(
-    namespace: Namespace, url: str, load: Load, seconds: float, cores: tuple[int, int], ours: list[int]
+    namespace: Namespace,
+    url: str,
+    load: Load,
+    seconds: float,
+    cores: tuple[int, int],
+    ours: list[int],
 ) -> Result:
     """wrk against `url` for `seconds`, on cores[1]; cores[0] is the server's."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:

@@ -80,7 +80,9 @@ class Process:
         while word not in self.text():
             self.check()
             if time.monotonic() > until:
-                raise ProcessError(f"{self.words[0]}: no '{word}' in {seconds:.0f} s: {self.tail()}")
+                raise ProcessError(
+                    f"{self.words[0]}: no '{word}' in {seconds:.0f} s: {self.tail()}"
+                )
             time.sleep(0.02)
 
     def check(self) -> None:

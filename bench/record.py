@@ -14,7 +14,13 @@ class Record:
     """A run of one server in one round. `void` says why it does not count; None when it does."""
 
     def __init__(
-        self, scenario: str, server: str, round_: int, attempt: int, result: Result | None, failure: str = ""
+        self,
+        scenario: str,
+        server: str,
+        round_: int,
+        attempt: int,
+        result: Result | None,
+        failure: str = "",
     ) -> None:
         self.scenario = scenario
         self.server = server

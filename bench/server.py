@@ -29,7 +29,7 @@ _PREFIX = 24
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(_HERE)
 _TAP = "wire"
-_QUEUE_LEN = 16384  # frames a TAP queue holds; 1,000 clients that start at once need more than 1,000
+_QUEUE_LEN = 16384  # frames a TAP queue holds: a thousand clients start at once
 
 
 @dataclass

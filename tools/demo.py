@@ -94,7 +94,8 @@ def _demonstrate(options: argparse.Namespace) -> int:
 
 def _site(root: str) -> str:
     """Generate the sample site; where it is."""
-    process = Process([sys.executable, "-m", "corten.app.sample", root], None, None, directory=_ROOT)
+    words = [sys.executable, "-m", "corten.app.sample", root]
+    process = Process(words, None, None, directory=_ROOT)
     try:
         process.wait(120)
     finally:
@@ -113,13 +114,14 @@ def _measure(server: Server, site: str, options: argparse.Namespace) -> list[str
         result = drive(
             server.client, server.url, load, options.seconds, server.setting.cores, server.pids()
         )
-        figures = (result.rate, result.gigabits, result.p50_us, result.p99_us, result.failed)
+        figures = [result.rate, result.gigabits, result.p50_us, result.p99_us, result.failed]
         print("  wrk: done", flush=True)
     else:
         figures = _own_load(server, pages, options)
         print("  corten load: done (apt-get install wrk for an independent client)", flush=True)
     rate, gigabits, p50, p99, errors = figures
-    return [f"{rate:,.0f}", f"{gigabits:.2f}", f"{p50 / 1000:.2f}", f"{p99 / 1000:.2f}", f"{errors}"]
+    milliseconds = [f"{p50 / 1000:.2f}", f"{p99 / 1000:.2f}"]
+    return [f"{rate:,.0f}", f"{gigabits:.2f}", *milliseconds, f"{errors:.0f}"]
 
 
 def _compare(server: Server, site: str, pages: list[str]) -> int:
@@ -145,9 +147,7 @@ def _compare(server: Server, site: str, pages: list[str]) -> int:
     return total
 
 
-def _own_load(
-    server: Server, pages: list[str], options: argparse.Namespace
-) -> tuple[float, float, float, float, int]:
+def _own_load(server: Server, pages: list[str], options: argparse.Namespace) -> list[float]:
     """`corten load` on kernel sockets, where there is no wrk."""
     words = [*corten(), "load", *(server.url + page for page in pages)]
     words += ["--link", f"kernel,address={CLIENT_ADDRESS}", "--json"]
@@ -157,13 +157,8 @@ def _own_load(
         found = json.loads(process.wait(options.seconds + 90).strip().splitlines()[-1])
     finally:
         process.stop()
-    return (
-        found["requests_per_second"],
-        found["gigabits_per_second"],
-        found["p50_us"],
-        found["p99_us"],
-        sum(found["errors"].values()),
-    )
+    names = ("requests_per_second", "gigabits_per_second", "p50_us", "p99_us")
+    return [*(found[name] for name in names), sum(found["errors"].values())]
 
 
 def _check_tap() -> None:
@@ -211,11 +206,8 @@ def _rates(server: Process) -> None:
     server.check()
     received, sent, octets = (new - old for old, new in zip(before, _statistics(), strict=True))
     # the device counts from the kernel's side: what it receives is what Corten sends
-    print(
-        f"\r{sent:>9,} frames/s in  {received:>9,} frames/s out  {octets * 8 / 1e9:6.2f} Gbit/s out ",
-        end="",
-        flush=True,
-    )
+    gigabits = f"{octets * 8 / 1e9:6.2f} Gbit/s out "
+    print(f"\r{sent:>9,} frames/s in  {received:>9,} out  {gigabits}", end="", flush=True)
 
 
 def _statistics() -> tuple[int, int, int]:

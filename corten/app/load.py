@@ -98,18 +98,31 @@ class Tally:
     on_held: object  # called when a held connection has its reply
     _chance: cython.ulonglong
 
-    def __init__(self, requests: list, timeout: float, seed: int = 1) -> None:
+    def __init__(
+        self,
+        requests: list,
+        timeout: float,
+        on_end: object,
+        on_held: object,
+        closes: bool = False,
+        holds: bool = False,
+        hashes: bool = False,
+        seed: int = 1,
+    ) -> None:
         self.questions = [Question(request) for request in requests]
         self.latency = Histogram()
         self.going = True
-        self.measuring = self.closes = self.holds = self.hashes = False
+        self.measuring = False
+        self.closes = closes
+        self.holds = holds
+        self.hashes = hashes
         self.replies = self.octets = self.opened = 0
         self.errors = {}
         self.timeout = timeout
         self.timeout_ns = int(timeout * 1e9)
-        self.on_end = None
-        self.on_held = None
-        self._chance = seed & 0x7FFFFFFF
+        self.on_end = on_end
+        self.on_held = on_held
+        self._chance = seed % 2147483646 + 1
 
     @cython.cfunc
     def next_question(self) -> Question:
@@ -120,9 +133,9 @@ class Tally:
         self._chance = (self._chance * 48271) % 2147483647
         return self.questions[cython.cast(cython.Py_ssize_t, self._chance) % count]
 
-    def failed(self, kind: str) -> None:
-        """Count one failure."""
-        self.errors[kind] = self.errors.get(kind, 0) + 1
+    def failed(self, kind: str, count: int = 1) -> None:
+        """Count failures of one kind."""
+        self.errors[kind] = self.errors.get(kind, 0) + count
 
     def start(self) -> None:
         """Forget what was counted so far: the timed part begins."""
@@ -130,8 +143,11 @@ class Tally:
         self.replies = self.octets = 0
         self.measuring = True
 
+    def stop(self) -> None:
+        """Nobody asks again; nothing more is counted."""
+        self.going = self.measuring = False
 
-@cython.final
+
 @cython.cclass
 class LoadHandler(Handler):
     """One connection: asks, takes the reply, asks again."""
@@ -259,7 +275,7 @@ class LoadHandler(Handler):
         if self._hash is not None and not self._same_hash():
             self._fail(connection, "body differs")
             return
-        if tally.measuring:
+        if tally.measuring or tally.holds:
             tally.replies += 1
             tally.latency.record(now - self._asked_ns)
         if tally.holds:

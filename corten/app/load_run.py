@@ -79,12 +79,16 @@ class Run:
         self.loop = loop
         self.options = options
         self.target = target_of(options)
-        self.tally = Tally(self.target.requests, options.timeout, options.seed)
-        self.tally.closes = options.close
-        self.tally.holds = options.hold
-        self.tally.hashes = options.hashes
-        self.tally.on_end = self._ended
-        self.tally.on_held = self._replied
+        self.tally = Tally(
+            self.target.requests,
+            options.timeout,
+            self._ended,
+            self._replied,
+            closes=options.close,
+            holds=options.hold,
+            hashes=options.hashes,
+            seed=options.seed,
+        )
         self.slots: list[Connection | None] = [None] * options.connections
         self.free = list(range(options.connections - 1, -1, -1))
         self.opening = 0
@@ -111,7 +115,10 @@ class Run:
             if self.options.sources:
                 options["source"] = self.options.sources[slot % len(self.options.sources)]
             self.slots[slot] = self.loop.connect(
-                self.target.address, self.target.port, functools.partial(self._made, slot), **options
+                self.target.address,
+                self.target.port,
+                functools.partial(self._made, slot),
+                **options,
             )
 
     def _made(self, slot: int) -> LoadHandler:
@@ -142,7 +149,7 @@ class Run:
     def _opened_late(self) -> None:
         if self.stage == "opening" and not self.options.hold:
             missing = len(self.free) + self.opening
-            self.tally.errors["not opened in time"] = missing
+            self.tally.failed("not opened in time", missing)
             self.stage = "warming"
             self._measure()
 
@@ -158,7 +165,6 @@ class Run:
 
     def _replied(self) -> None:
         """A connection that is to be held has its reply."""
-        self.tally.replies += 1
         if self.stage == "opening" and self.tally.replies >= self.options.connections:
             self.stage = "holding"
             taken = time.monotonic() - self.started
@@ -172,7 +178,7 @@ class Run:
             return
         self.seconds = time.monotonic() - self.started
         self.stage = "done"
-        self.tally.going = self.tally.measuring = False
+        self.tally.stop()
         self.held = self.standing
         for connection in self.slots:
             if connection is not None:

@@ -1,0 +1,167 @@
+"""The load client over the kernel's sockets, against servers that behave and servers that do not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from corten.app.load_run import Options, Run, target_of, text_of
+from corten.endpoint.connection import Connection
+from corten.endpoint.error import CortenError
+from corten.endpoint.handler import Handler
+from corten.kernel.worker import KernelWorker
+
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+class Server(Handler):
+    """Answers each request with what `reply` makes of it, in the pieces it makes."""
+
+    def __init__(self, reply: Callable[[bytes, int], list[bytes]]) -> None:
+        self.reply = reply
+        self.count = 0
+
+    def on_data(self, connection: Connection, data: bytes) -> None:
+        self.count += 1
+        for piece in self.reply(data, self.count):
+            connection.send(piece)
+        if b"Connection: close" in data:
+            connection.close()
+
+
+def at_once(_: bytes, __: int) -> list[bytes]:
+    return [REPLY]
+
+
+@contextmanager
+def serving(reply: Callable[[bytes, int], list[bytes]]) -> Iterator[int]:
+    """A server on a port of its own, in a thread of its own."""
+    worker = KernelWorker()
+    listener = worker.listen(0, lambda: Server(reply))[0]
+    thread = threading.Thread(target=worker.serve, kwargs={"signals": False})
+    thread.start()
+    try:
+        yield listener.port
+    finally:
+        worker.call_soon_threadsafe(worker.stop)
+        thread.join()
+        worker.close()
+
+
+def load(port: int, path: str = "/", **settings: Any) -> dict[str, Any]:
+    """Run the client in this thread; its result."""
+    worker = KernelWorker()
+    options = Options([f"http://127.0.0.1:{port}{path}"], **{"seconds": 0.2, **settings})
+    run = Run(worker, options, lambda _: worker.stop())
+    worker.call_soon(run.start)
+    try:
+        worker.serve(signals=False)
+    finally:
+        worker.close()
+    return run.result()
+
+
+def test_replies_are_counted_and_timed() -> None:
+    with serving(at_once) as port:
+        found = load(port, connections=4)
+    assert found["errors"] == {}
+    assert found["requests"] > 10
+    assert found["opened"] == 4
+    assert 0 < found["p50_us"] <= found["p99_us"] <= found["max_us"]
+    assert "requests/s" in text_of(found)
+
+
+def test_one_request_a_connection() -> None:
+    with serving(at_once) as port:
+        found = load(port, connections=4, close=True)
+    assert found["errors"] == {}
+    assert found["opened"] > found["requests"] > 10
+
+
+def test_connections_are_opened_and_held(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(at_once) as port:
+        found = load(port, connections=50, hold=True)
+    assert found["errors"] == {}
+    assert (found["held"], found["opened"], found["requests"]) == (50, 50, 50)
+    assert "holding 50 connections" in capsys.readouterr().out
+
+
+def test_a_head_in_pieces_and_a_head_that_changes() -> None:
+    def reply(_: bytes, count: int) -> list[bytes]:
+        extra = b"X-Count: %d\r\n\r\n" % count
+        return [REPLY[:9], REPLY[9:34], b"\r\n" + extra + b"he", b"llo"]
+
+    with serving(reply) as port:
+        found = load(port, connections=3, hashes=True)
+    assert found["errors"] == {}
+    assert found["requests"] > 10
+
+
+def wrong_status(_: bytes, __: int) -> list[bytes]:
+    return [REPLY.replace(b"200", b"404")]
+
+
+def other_length(_: bytes, count: int) -> list[bytes]:
+    return [REPLY] if count < 3 else [REPLY.replace(b"5", b"4")[:-1]]
+
+
+def other_body(_: bytes, count: int) -> list[bytes]:
+    return [REPLY] if count < 3 else [REPLY.replace(b"hello", b"hallo")]
+
+
+def endless_head(_: bytes, __: int) -> list[bytes]:
+    return [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20000]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (wrong_status, "status 404"),
+        (other_length, "length changed"),
+        (other_body, "body differs"),
+        (endless_head, "head too long"),
+        (lambda _, __: [], "timeout"),
+    ],
+)
+def test_a_wrong_reply_is_an_error_by_name(
+    reply: Callable[[bytes, int], list[bytes]], kind: str
+) -> None:
+    with serving(reply) as port:
+        found = load(port, connections=2, hashes=True, timeout=0.1)
+    assert kind in found["errors"]
+
+
+def test_nobody_listens() -> None:
+    with serving(at_once) as port:
+        pass
+    found = load(port, connections=2)
+    assert found["errors"]["connect: ConnectionRefusedError"] > 0
+    assert found["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        ["https://10.0.0.1/"],
+        ["http:///x"],
+        ["http://a/ b"],
+        ["http://a/", "http://b/"],
+        ["http://a/ü"],
+    ],
+)
+def test_a_url_that_cannot_be_asked_is_refused(urls: list[str]) -> None:
+    with pytest.raises(CortenError):
+        target_of(Options(urls))
+
+
+def test_urls_become_requests() -> None:
+    target = target_of(Options(["10.0.0.1:8080", "http://10.0.0.1:8080/a?b=1"], close=True))
+    assert (target.address, target.port) == ("10.0.0.1", 8080)
+    assert target.requests == [
+        b"GET / HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nConnection: close\r\n\r\n",
+        b"GET /a?b=1 HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nConnection: close\r\n\r\n",
+    ]
