@@ -84,10 +84,8 @@ class Bench:
         setting = Setting(root, self.work, cores, load.close, body)
         with SERVERS[server](setting) as running:
             self._verify(running, scenario, root)
-            client.drive(running.client, running.url, load, _WARM_UP_S, cores, running.pids())
-            result = client.drive(
-                running.client, running.url, load, self.options.seconds, cores, running.pids()
-            )
+            client.drive(running, load, _WARM_UP_S)
+            result = client.drive(running, load, self.options.seconds)
         if result.failed:
             raise ProcessError(f"{result.failed} errors: {result.errors}")
         return result
@@ -96,8 +94,7 @@ class Bench:
         """The bytes are right before anything is timed."""
         paths = {scenario.load.path: next(iter(scenario.files), scenario.load.path)}
         if not scenario.files:
-            for name in self.chance.sample(client.site_pages(root), 5):
-                paths[name] = name
+            paths |= {name: name for name in self.chance.sample(client.site_pages(root), 5)}
         for path, file in paths.items():
             with open(os.path.join(root, file), "rb") as source:
                 expected = hashlib.sha256(source.read()).hexdigest()
@@ -186,7 +183,8 @@ def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> Non
     if found:
         parts.append(idle.text(found))
     head = (
-        f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}, {about['cores']} cores; "
+        f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}, "
+        f"{about['cores']} cores; "
         f"`./dev bench`, {bench.options.rounds} rounds of {bench.options.seconds:g} s.\n"
     )
     text = "\n".join([head, *parts, report.LEGEND])
@@ -204,8 +202,7 @@ def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> Non
                 "settings": {
                     "namespace": SETTINGS,
                     "mtu": 1500,
-                    "offloads": "TAP: checksum and TSO both ways; veth: the kernel's defaults, "
-                    "with GRO at the server's end and without TSO at the client's",
+                    "offloads": "TAP: checksum and TSO both ways; veth: the kernel's defaults",
                     "loads": {s.name: vars(s.load) for s in chosen},
                 },
                 "summary": sums,

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import matplotlib
+from matplotlib import pyplot
+
 _COLOURS = {"corten": "#b5532a", "hello": "#b5532a", "ceiling": "#c9c4bd"}
 _OTHER = "#5b6b7a"
 
 
 def draw(summaries: dict[str, dict[str, Any]], titles: dict[str, str], stem: str) -> list[str]:
-    """Write STEM.svg and STEM.png; their paths. Nothing where matplotlib is missing."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("no chart: pip install matplotlib")
-        return []
+    """Write STEM.svg and STEM.png; their paths."""
     matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     shown = [name for name in summaries if any("rate" in e for e in summaries[name].values())]
     if not shown:
         return []

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.machine import Use, Watch
 from bench.namespace import Namespace
@@ -79,15 +80,20 @@ def fetch(namespace: Namespace, url: str) -> bytes:
         return body.read()
 
 
-def drive(
-    namespace: Namespace,
-    url: str,
-    load: Load,
-    seconds: float,
-    cores: tuple[int, int],
-    ours: list[int],
-) -> Result:
-    """wrk against `url` for `seconds`, on cores[1]; cores[0] is the server's."""
+class Target(Protocol):
+    """What is loaded: where it is, and which processes are it."""
+
+    client: Namespace
+    cores: tuple[int, int]  # the server's and the client's
+
+    @property
+    def url(self) -> str: ...
+
+    def pids(self) -> list[int]: ...
+
+
+def drive(target: Target, load: Load, seconds: float) -> Result:
+    """wrk against `target` for `seconds`, on the client's core."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         if load.script:
             with open(load.script, encoding="utf-8") as source:
@@ -98,11 +104,12 @@ def drive(
         words += ["-s", script.name]
         if load.close:
             words += ["-H", "Connection: close"]
-        watch = Watch(cores)
-        process = Process([*words, url + load.path.lstrip("/")], namespace, cores[1])
+        watch = Watch(target.cores)
+        words.append(target.url + load.path.lstrip("/"))
+        process = Process(words, target.client, target.cores[1])
         try:
             text = process.wait(seconds + _SLACK_S)
-            use = watch.stop([*ours, process.pid])
+            use = watch.stop([*target.pids(), process.pid])
         finally:
             process.stop()
     return _parse(text, use)

@@ -58,7 +58,7 @@ def _hold(server: PatientTap, options: argparse.Namespace) -> dict[str, Any]:
     try:
         holder.expect("holding", _OPENING_S)
         with_all = resident(server.pids())
-        side = _side(server, options)
+        side = _side(server)
         after_side = resident(server.pids())
         output = holder.wait(_HOLD_S + 60)
     finally:
@@ -93,11 +93,10 @@ def _holder_words(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def _side(server: PatientTap, options: argparse.Namespace) -> client.Result:
+def _side(server: PatientTap) -> client.Result:
     """wrk beside the idle ones."""
     load = Load(_SIDE_CONNECTIONS, "small.htm")
-    cores = (options.server_core, options.client_core)
-    return client.drive(server.client, server.url, load, _SIDE_SECONDS, cores, server.pids())
+    return client.drive(server, load, _SIDE_SECONDS)
 
 
 def resident(pids: list[int]) -> int:

@@ -54,7 +54,7 @@ def core_times() -> list[dict[str, float]]:
 
 
 def process_times() -> dict[int, float]:
-    """CPU seconds of each process, its waited-for children included; kernel threads are left out."""
+    """CPU seconds of each process and its waited-for children; kernel threads are left out."""
     found: dict[int, float] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -118,12 +118,13 @@ class Watch:
                 CoreUse(busy, delta["steal"], delta["softirq"], delta["user"], delta["system"])
             )
         own = set(ours) | {os.getpid()}
-        foreign = sum(
-            max(0.0, spent - self._processes.get(pid, 0.0))
-            for pid, spent in process_times().items()
-            if pid not in own
-        )
-        return Use(seconds, uses, foreign)
+        # a child's time moves to its parent when it is waited for: only the sums can be compared
+        foreign = _outside(process_times(), own) - _outside(self._processes, own)
+        return Use(seconds, uses, max(0.0, foreign))
+
+
+def _outside(times: dict[int, float], own: set[int]) -> float:
+    return sum(spent for pid, spent in times.items() if pid not in own)
 
 
 def describe() -> dict[str, object]:
@@ -158,7 +159,7 @@ def _version(words: list[str]) -> str:
     program = find(words[0])
     if program is None:
         return "absent"
-    done = subprocess.run([program, *words[1:]], capture_output=True, text=True)
+    done = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False)
     lines = (done.stdout + done.stderr).strip().splitlines()
     return lines[0][:60] if lines else "unknown"
 
@@ -170,6 +171,7 @@ def _commit() -> str:
             ["git", "-C", here, "describe", "--always", "--dirty", "--abbrev=12"],
             capture_output=True,
             text=True,
+            check=False,
         )
     except OSError:
         return "unknown"

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from bench.namespace import Namespace, die_with_parent
 
@@ -31,14 +32,15 @@ class Process:
     ) -> None:
         self.words = list(words)
         prefix = ["taskset", "-c", str(core)] if core is not None else []
-        self.output = tempfile.TemporaryFile("w+b")
+        self.output = tempfile.TemporaryFile("w+b")  # noqa: SIM115 (as long as the process)
         self.popen = subprocess.Popen(
             prefix + self.words,
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to handle, not the child's
-            preexec_fn=namespace.preparation() if namespace else die_with_parent,
+            # this program has one thread
+            preexec_fn=namespace.preparation() if namespace else die_with_parent,  # noqa: PLW1509
             env={**os.environ, **(environment or {})},
             cwd=directory,
         )
@@ -100,10 +102,8 @@ class Process:
         family = self.pids() if self.popen.poll() is None else []
         if family:
             self.popen.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
         for pid in reversed(family):
             if pid != self.pid or self.popen.poll() is None:
                 _kill(pid, self.pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bench.client import Result
@@ -10,24 +11,16 @@ STEAL_MAX = 0.03  # of either core
 FOREIGN_MAX = 0.03  # of one core, used by processes that are not of the run
 
 
+@dataclass
 class Record:
     """A run of one server in one round. `void` says why it does not count; None when it does."""
 
-    def __init__(
-        self,
-        scenario: str,
-        server: str,
-        round_: int,
-        attempt: int,
-        result: Result | None,
-        failure: str = "",
-    ) -> None:
-        self.scenario = scenario
-        self.server = server
-        self.round = round_
-        self.attempt = attempt
-        self.result = result
-        self.failure = failure  # it did not serve, or served wrong: never a matter of noise
+    scenario: str
+    server: str
+    round: int
+    attempt: int
+    result: Result | None
+    failure: str = ""  # it did not serve, or served wrong: never a matter of noise
 
     @property
     def void(self) -> str | None:

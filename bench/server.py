@@ -3,11 +3,11 @@
 Placement. All of a server's work is to run on its own core and none of it on the client's, for
 whoever gets help from the other core looks better than he is. A frame that crosses a veth pair is
 received, softirq and all, on the core that *sent* it, so requests would be received by the server's
-TCP on the client's core. Therefore the server's end of the pair is polled by a kernel thread pinned
-to the server's core (`namespace.steer`). Responses are received by the client's TCP on the server's
-core, on veth as on TAP (a write to a TAP device runs the kernel's receive path to its end); that is
-left as it is on both, so that it weighs on every server alike. `nginx-helped` is nginx without
-this: as fast as it gets with a part of its work on the client's core.
+TCP on the client's core. Therefore receive steering (RPS) at the server's end of the pair brings
+them to the server's core (`namespace.steer`). Responses are received by the client's TCP on the
+server's core, on veth as on TAP (a write to a TAP device runs the kernel's receive path to its
+end); that is left as it is on both, so that it weighs on every server alike. `nginx-helped` is nginx without
+this: as fast as it gets with a part of its work on the client's core. Both are in the table.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from bench.machine import find
 from bench.namespace import Namespace, NamespaceError, connect, steer
@@ -52,6 +53,7 @@ class Server:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        self.cores = setting.cores
         self.client = Namespace("client")
         self.home = Namespace("server") if self.veth else self.client
         self.process: Process | None = None
@@ -72,7 +74,7 @@ class Server:
         assert self.process is not None
         self.process.expect("ready")
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         try:
             if self.veth:
                 connect(
@@ -82,9 +84,9 @@ class Server:
                     f"{CLIENT_ADDRESS}/{_PREFIX}",
                 )
                 if self.steered:
-                    steer(self.home, self.client, "wire", self.setting.cores[0])
+                    steer(self.home, "wire", self.cores[0])
             self.process = Process(
-                self.words(), self.home, self.setting.cores[0], self.environment(), _ROOT
+                self.words(), self.home, self.cores[0], self.environment(), _ROOT
             )
             self.ready()
             if self.veth:
@@ -138,7 +140,7 @@ class CortenTap(Server):
             "--workers",
             "1",
             "--cpus",
-            str(self.setting.cores[0]),
+            str(self.cores[0]),
         ]
 
 
@@ -167,7 +169,7 @@ class HelloTap(CortenTap):
             "--workers",
             "1",
             "--cpus",
-            str(self.setting.cores[0]),
+            str(self.cores[0]),
         ]
 
 
@@ -247,7 +249,7 @@ class Nginx(Server):
         with open(path, "w", encoding="utf-8") as file:
             file.write(
                 _NGINX.format(
-                    mask=format(1 << self.setting.cores[0], "b"),
+                    mask=format(1 << self.cores[0], "b"),
                     work=work,
                     user="user root;" if os.geteuid() == 0 else "",
                     sendfile="on" if self.sendfile else "off",

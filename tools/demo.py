@@ -111,9 +111,7 @@ def _measure(server: Server, site: str, options: argparse.Namespace) -> list[str
     if find("wrk"):
         script = os.path.join(_ROOT, "bench", "pages.lua")
         load = Load(options.connections, pages[0], script=script)
-        result = drive(
-            server.client, server.url, load, options.seconds, server.setting.cores, server.pids()
-        )
+        result = drive(server, load, options.seconds)
         figures = [result.rate, result.gigabits, result.p50_us, result.p99_us, result.failed]
         print("  wrk: done", flush=True)
     else:
@@ -152,7 +150,7 @@ def _own_load(server: Server, pages: list[str], options: argparse.Namespace) -> 
     words = [*corten(), "load", *(server.url + page for page in pages)]
     words += ["--link", f"kernel,address={CLIENT_ADDRESS}", "--json"]
     words += ["-c", str(options.connections), "-d", str(options.seconds)]
-    process = Process(words, server.client, server.setting.cores[1], directory=_ROOT)
+    process = Process(words, server.client, server.cores[1], directory=_ROOT)
     try:
         found = json.loads(process.wait(options.seconds + 90).strip().splitlines()[-1])
     finally:

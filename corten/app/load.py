@@ -24,6 +24,7 @@ from cython.cimports.corten.core.scan import same_octets
 from cython.cimports.corten.endpoint.connection import Connection, Span
 from cython.cimports.corten.endpoint.handler import Handler
 
+from corten.app.load_option import Options
 from corten.app.reply import END, HEAD_MAX, ReplyError, parse_reply
 
 if cython.compiled:
@@ -34,9 +35,9 @@ if cython.compiled:
 def clock_ns() -> cython.longlong:
     """The monotonic clock, in nanoseconds."""
     if cython.compiled:
-        read_at: timespec
-        clock_gettime(CLOCK_MONOTONIC, cython.address(read_at))
-        return cython.cast(cython.longlong, read_at.tv_sec) * 1_000_000_000 + read_at.tv_nsec
+        told = cython.declare(timespec)
+        clock_gettime(CLOCK_MONOTONIC, cython.address(told))
+        return cython.cast(cython.longlong, told.tv_sec) * 1_000_000_000 + told.tv_nsec
     return time.monotonic_ns()
 
 
@@ -99,30 +100,22 @@ class Tally:
     _chance: cython.ulonglong
 
     def __init__(
-        self,
-        requests: list,
-        timeout: float,
-        on_end: object,
-        on_held: object,
-        closes: bool = False,
-        holds: bool = False,
-        hashes: bool = False,
-        seed: int = 1,
+        self, requests: list, options: Options, on_end: object, on_held: object
     ) -> None:
         self.questions = [Question(request) for request in requests]
         self.latency = Histogram()
         self.going = True
         self.measuring = False
-        self.closes = closes
-        self.holds = holds
-        self.hashes = hashes
+        self.closes = options.close
+        self.holds = options.hold
+        self.hashes = options.hashes
         self.replies = self.octets = self.opened = 0
         self.errors = {}
-        self.timeout = timeout
-        self.timeout_ns = int(timeout * 1e9)
+        self.timeout = options.timeout
+        self.timeout_ns = int(options.timeout * 1e9)
         self.on_end = on_end
         self.on_held = on_held
-        self._chance = seed % 2147483646 + 1
+        self._chance = options.seed % 2147483646 + 1
 
     @cython.cfunc
     def next_question(self) -> Question:

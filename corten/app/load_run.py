@@ -11,11 +11,11 @@ import functools
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from corten.app.load import LoadHandler, Tally
+from corten.app.load_option import Options, Target
 from corten.endpoint.connection import Connection
 from corten.endpoint.error import CortenError
 from corten.endpoint.loop import Loop
@@ -25,30 +25,6 @@ OPENING_SECONDS = 60.0  # after which what stands is measured and the rest count
 FAILURES_MAX = 1000  # failures before the run gives up
 WARM_UP_SECONDS = 0.5
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-
-
-@dataclass
-class Options:
-    """What to ask, of whom, and for how long."""
-
-    urls: list[str]
-    connections: int = 100
-    seconds: float = 10.0
-    close: bool = False
-    hold: bool = False
-    hashes: bool = False
-    timeout: float = 10.0
-    sources: list[str] = field(default_factory=list)  # our addresses, taken in turn
-    seed: int = 1
-
-
-@dataclass
-class Target:
-    """Where the URLs lead: one server, several paths."""
-
-    address: str
-    port: int
-    requests: list[bytes]
 
 
 def target_of(options: Options) -> Target:
@@ -79,16 +55,7 @@ class Run:
         self.loop = loop
         self.options = options
         self.target = target_of(options)
-        self.tally = Tally(
-            self.target.requests,
-            options.timeout,
-            self._ended,
-            self._replied,
-            closes=options.close,
-            holds=options.hold,
-            hashes=options.hashes,
-            seed=options.seed,
-        )
+        self.tally = Tally(self.target.requests, options, self._ended, self._replied)
         self.slots: list[Connection | None] = [None] * options.connections
         self.free = list(range(options.connections - 1, -1, -1))
         self.opening = 0

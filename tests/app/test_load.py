@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from corten.app.load_run import Options, Run, target_of, text_of
+from corten.app.load_option import Options
+from corten.app.load_run import Run, target_of, text_of
 from corten.endpoint.connection import Connection
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
