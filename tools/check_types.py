@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tools.source import PACKAGE, Module, Program, SourceError, load
 
-FOLDERS = (PACKAGE, "tools")
+FOLDERS = (PACKAGE, "tools", "bench")
 REALS = {"double", "float"}
 # what C declares beyond the sources: libc, and the verbatim C of a handwritten .pxd
 UNTYPED = "from typing import Any\n\ndef __getattr__(name: str) -> Any: ...\n"

@@ -35,7 +35,7 @@ class Histogram:
         self.count = 0
         self.total = 0
         self.maximum = 0
-        self._counts = array("q", bytes(8 * BUCKETS))
+        self._counts = memoryview(array("q", bytes(8 * BUCKETS)))
 
     @cython.ccall
     def record(self, value: cython.longlong) -> cython.void:

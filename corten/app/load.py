@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from typing import Any
 
 import cython
 from cython.cimports.corten.app.histogram import Histogram
@@ -95,13 +96,11 @@ class Tally:
     errors: dict
     timeout: cython.double
     timeout_ns: cython.longlong
-    on_end: object  # called with a handler whose connection is over
-    on_held: object  # called when a held connection has its reply
+    on_end: Any  # called with a handler whose connection is over
+    on_held: Any  # called when a held connection has its reply
     _chance: cython.ulonglong
 
-    def __init__(
-        self, requests: list, options: Options, on_end: object, on_held: object
-    ) -> None:
+    def __init__(self, requests: list, options: Options, on_end: Any, on_held: Any) -> None:
         self.questions = [Question(request) for request in requests]
         self.latency = Histogram()
         self.going = True
@@ -146,7 +145,7 @@ class LoadHandler(Handler):
     """One connection: asks, takes the reply, asks again."""
 
     tally: Tally
-    slot: object  # whose place in the run this connection takes
+    slot: cython.Py_ssize_t  # whose place in the run this connection takes
     waiting: cython.bint  # a request is outstanding
     _question: Question
     _span: Span
@@ -154,11 +153,11 @@ class LoadHandler(Handler):
     _body_left: cython.longlong  # -1: the head has not come
     _keeps: cython.bint  # the server keeps the connection after this reply
     _kept: bytes  # the part of a head that came in pieces
-    _hash: object
+    _hash: Any
     _opened: cython.bint
     _told: cython.bint  # a failure of this connection has been counted
 
-    def __init__(self, tally: Tally, slot: object) -> None:
+    def __init__(self, tally: Tally, slot: int) -> None:
         self.tally = tally
         self.slot = slot
         self.waiting = False

@@ -1,4 +1,4 @@
-"""The load client over the kernel's sockets, against servers that behave and servers that do not."""
+"""The load client over the kernel's sockets, against good servers and bad ones."""
 
 from __future__ import annotations
 
