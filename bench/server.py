@@ -6,8 +6,9 @@ received, softirq and all, on the core that *sent* it, so requests would be rece
 TCP on the client's core. Therefore receive steering (RPS) at the server's end of the pair brings
 them to the server's core (`namespace.steer`). Responses are received by the client's TCP on the
 server's core, on veth as on TAP (a write to a TAP device runs the kernel's receive path to its
-end); that is left as it is on both, so that it weighs on every server alike. `nginx-helped` is nginx without
-this: as fast as it gets with a part of its work on the client's core. Both are in the table.
+end); that is left as it is on both, so that it weighs on every server alike. `nginx-helped` is
+nginx without this: as fast as it gets with a part of its work on the client's core. Both are in
+the table.
 """
 
 from __future__ import annotations
