@@ -68,6 +68,8 @@ def install(package: str = "corten") -> None:
     if package in sys.modules:
         raise RuntimeError(f"{package} has been imported: install the hook before it")
     importlib.import_module("cython")
+    for name in [name for name in sys.modules if name.startswith(CIMPORTS)]:
+        del sys.modules[name]  # Cython's own stand-ins for libc raise nothing that helps
     cimports = ModuleType(CIMPORTS)
     cimports.__path__ = []
     sys.modules[CIMPORTS] = cimports
