@@ -16,6 +16,7 @@ return 0, because one that returns nothing makes its caller ask CPython whether 
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory, read, write
@@ -36,7 +37,7 @@ if not cython.compiled:
 
 
 @cython.cfunc
-def _numbers(count: cython.Py_ssize_t) -> object:
+def _numbers(count: cython.Py_ssize_t) -> Any:
     return array("q", bytes(8 * count))
 
 

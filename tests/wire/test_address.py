@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,10 @@ from corten.wire.address import (
 )
 
 MAPPED = 0xFFFF << 32
+
+plain_only = pytest.mark.skipif(
+    not os.environ.get("CORTEN_PURE"), reason="compiled, a header has no Python names"
+)
 
 
 def v4(text: str) -> int:
@@ -158,3 +163,28 @@ def test_what_is_no_mac_says_so(text: str) -> None:
 def test_which_addresses_a_host_can_have(first: str, last: str, host: bool) -> None:
     assert is_host_v4(v4(first)) == host
     assert is_host_v4(v4(last)) == host
+
+
+@plain_only
+def test_the_header_agrees_with_the_text() -> None:
+    from corten.wire.address_field import is_v4, low_v4, v4_low
+
+    assert (0, v4_low(v4("10.0.2.2"))) == parse_address("10.0.2.2")
+    assert low_v4(v4_low(0xFFFFFFFF)) == 0xFFFFFFFF
+    assert is_v4(*parse_address("255.255.255.255"))
+    for text in ("::1", "::fffe:1.2.3.4", "1::ffff:1.2.3.4"):
+        assert not is_v4(*parse_address(text))
+
+
+@plain_only
+@given(st.ip_addresses(), st.ip_addresses(), st.integers(0, 128))
+def test_a_prefix_covers_what_ipaddress_says(
+    address: ipaddress.IPv4Address, network: ipaddress.IPv4Address, prefix_len: int
+) -> None:
+    from corten.wire.address_field import in_prefix
+
+    halves = (*parse_address(str(address)), *parse_address(str(network)))
+    numbers = [high << 64 | low for high, low in (halves[:2], halves[2:])]
+    want = numbers[0] >> (128 - prefix_len) == numbers[1] >> (128 - prefix_len)
+    assert in_prefix(*halves, prefix_len) == want
+    assert in_prefix(*halves[:2], *halves[:2], prefix_len)

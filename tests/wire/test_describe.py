@@ -88,6 +88,23 @@ def test_segments(frame: bytes, line: str) -> None:
             "IP 10.0.2.1 > 10.0.2.2: ICMP 10.9.9.9 need to frag (mtu 1400), length 36",
         ),
         (
+            IP(**FROM_TO) / ICMP(type=3, code=1) / b"cut",
+            "IP 10.0.2.1 > 10.0.2.2: ICMP [bad quote] host unreachable, length 11",
+        ),
+        (
+            IP(**FROM_TO) / ICMP(type=11, code=0),
+            "IP 10.0.2.1 > 10.0.2.2: ICMP time exceeded in-transit, length 8",
+        ),
+        (
+            IP(**FROM_TO) / ICMP(type=5, code=1, gw="10.0.2.9"),
+            "IP 10.0.2.1 > 10.0.2.2: ICMP redirect to 10.0.2.9, length 8",
+        ),
+        (
+            IP(**FROM_TO) / ICMP(type=9, code=1, chksum=0),
+            "IP 10.0.2.1 > 10.0.2.2: ICMP [icmp_bad_checksum] type-9 code-1, length 8",
+        ),
+        (IP(**FROM_TO, proto=1) / b"x", "IP 10.0.2.1 > 10.0.2.2: ICMP [icmp_short], length 1"),
+        (
             IP(**FROM_TO) / UDP(sport=53, dport=99) / b"query",
             "IP 10.0.2.1.53 > 10.0.2.2.99: UDP, length 5",
         ),
