@@ -110,6 +110,7 @@ def _send(
 @cython.cfunc
 def _request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
     """Ask for a neighbour's address: by unicast while the old one is in use, else by broadcast."""
+    interface.neighbours.adopt(neighbour, now)
     neighbour.requested_at = now
     neighbour.requests += 1
     to: cython.ulonglong = neighbour.mac if neighbour.mac != 0 else BROADCAST_MAC

@@ -131,6 +131,17 @@ class NeighbourTable:
         return neighbour
 
     @cython.cfunc
+    def adopt(self, neighbour: Neighbour, now: cython.longlong) -> cython.void:
+        """Make sure that answers reach an entry that paths hold, even if it was evicted since."""
+        known: Neighbour | None = self.find(neighbour.address_high, neighbour.address_low)
+        if known is neighbour:
+            return
+        if known is not None and known.state != UNRESOLVED:
+            neighbour.learn(known.mac, now)
+            return
+        self._entries[(neighbour.address_high, neighbour.address_low)] = neighbour
+
+    @cython.cfunc
     def _evict(self) -> cython.void:
         """Drop the entry used longest ago that is neither static nor has packets waiting."""
         oldest: Neighbour | None = None

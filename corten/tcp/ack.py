@@ -13,7 +13,12 @@ from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
 from cython.cimports.corten.tcp.piece import Piece
-from cython.cimports.corten.tcp.recovery import note_sack, on_duplicate, on_progress
+from cython.cimports.corten.tcp.recovery import (
+    note_sack,
+    on_duplicate,
+    on_progress,
+    on_timeout,
+)
 from cython.cimports.corten.tcp.rtt import compute_rto, rtt_sample
 from cython.cimports.corten.tcp.state import EVENT_WRITABLE, FAST, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
@@ -37,7 +42,7 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
     if seq_le(tcb.snd_una, seg.ack) and (
         seq_lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and seq_le(tcb.snd_wl2, seg.ack))
     ):
-        _update_window(host, tcb, seg, window)
+        _update_window(host, tcb, seg, window, now)
     if seq_gt(seg.ack, tcb.snd_una):
         _advance(host, tcb, seg, now)
         if fresh:
@@ -68,18 +73,30 @@ def _is_duplicate(
 
 
 @cython.cfunc
-def _update_window(host: TcpHost, tcb: Tcb, seg: Segment, window: cython.uint) -> cython.void:
+def _update_window(
+    host: TcpHost, tcb: Tcb, seg: Segment, window: cython.uint, now: cython.longlong
+) -> cython.void:
     """SND.WND, SND.WL1, SND.WL2; a window that opens lets output run."""
     tcb.snd_wl1 = seg.seq
     tcb.snd_wl2 = seg.ack
     if window > tcb.snd_wnd:
         host.mark(tcb)
-        if tcb.snd_wnd == 0 and tcb.snd_una == tcb.snd_nxt:
-            tcb.rtx_at = 0  # probing is over
-            tcb.retries = 0
-            compute_rto(tcb, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+        if tcb.snd_wnd == 0:
+            _end_probing(tcb, now)
     tcb.snd_wnd = window
     tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
+
+
+@cython.cfunc
+def _end_probing(tcb: Tcb, now: cython.longlong) -> cython.void:
+    """A shut window opened: the back-off is over, and a probe that was refused goes again."""
+    tcb.retries = 0
+    compute_rto(tcb, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+    if tcb.snd_una == tcb.snd_nxt:
+        tcb.rtx_at = 0
+    else:
+        on_timeout(tcb)
+        tcb.rtx_at = now + tcb.rto
 
 
 @cython.cfunc

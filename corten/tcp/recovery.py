@@ -151,9 +151,6 @@ def on_duplicate(
         return
     lost: cython.bint = tcb.sack_ok and seq_gt(tcb.sack_lost, tcb.snd_una)
     if tcb.duplicate_acks >= DUPLICATE_THRESHOLD or lost:
-        # RFC 6582 3.2 (1), RFC 6675 5: not again for what was outstanding when the last one began
-        if seq_lt(tcb.snd_una, tcb.recover) and seq_gt(tcb.recover, tcb.iss):
-            return
         _enter_fast(host, tcb, outstanding, now)
 
 
@@ -180,6 +177,8 @@ def on_progress(tcb: Tcb, acked: cython.uint) -> cython.void:
         tcb.sack_lost = tcb.snd_una
     if tcb.recovery == OPEN:
         tcb.duplicate_acks = 0
+        tcb.recover = tcb.snd_una  # kept near: serial numbers compare within half their space
+        tcb.rtx_nxt = tcb.snd_una
         return
     if not seq_lt(tcb.snd_una, tcb.recover):
         tcb.recovery = OPEN
