@@ -135,6 +135,8 @@ def hold(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cy
         interface.counters.add(NEIGHBOUR_QUEUE_FULL)
     if neighbour.should_request(now):
         _request(interface, neighbour, now)
+    if neighbour.mac != 0:
+        _send_waiting(interface, neighbour)  # another entry of the same address knew
 
 
 @cython.cfunc
