@@ -1,0 +1,131 @@
+"""ARP: answers, learning, the queue of waiting packets, ageing, announcements (RFC 826, 1122, 5227)."""
+
+from __future__ import annotations
+
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import ARP
+
+from corten.core.frame import ReceiveBatch
+from corten.endpoint.error import CortenError
+from corten.endpoint.handler import Handler
+from tests.stack.link import OURS, PEER, SECOND, Link, arp
+
+
+def is_request(packet: object, target: str) -> bool:
+    return ARP in packet and packet[ARP].op == 1 and packet[ARP].pdst == target
+
+
+def test_announces_itself_at_start() -> None:
+    (announcement,) = Link().announced
+    assert announcement.dst == "ff:ff:ff:ff:ff:ff"
+    assert (announcement[ARP].op, announcement[ARP].psrc, announcement[ARP].pdst) == (
+        1,
+        "10.0.0.2",
+        "10.0.0.2",
+    )
+    assert Link(leader=False).announced == []
+
+
+def test_answers_a_request_for_its_address() -> None:
+    link = Link(resolve=True)
+    (reply,) = link.breath(arp())
+    assert (reply.dst, reply[ARP].op, reply[ARP].hwsrc) == (PEER, 2, OURS)
+    assert (reply[ARP].psrc, reply[ARP].pdst, reply[ARP].hwdst) == ("10.0.0.2", "10.0.0.1", PEER)
+
+
+def test_answers_a_probe_without_learning_it() -> None:
+    link = Link(resolve=True)
+    (reply,) = link.breath(arp(psrc="0.0.0.0"))
+    assert reply[ARP].op == 2
+    assert len(link.interface.neighbours) == 0
+
+
+def test_is_silent_about_others() -> None:
+    link = Link(resolve=True)
+    assert link.breath(arp(pdst="10.0.0.9")) == []
+    assert link.count("arp_not_ours") == 1
+    assert len(link.interface.neighbours) == 0, "nobody who does not speak to us is learnt"
+
+
+def test_counts_a_conflict() -> None:
+    link = Link(resolve=True)
+    link.breath(arp(psrc="10.0.0.2"))
+    assert link.count("arp_conflict") == 1
+
+
+def test_ten_thousand_strangers_do_not_grow_the_table() -> None:
+    link = Link(resolve=True)
+    for i in range(10_000):
+        link.breath(arp(op=2, psrc=f"10.{i >> 8 & 255}.{i & 255}.7", to=OURS, hwdst=OURS))
+    assert len(link.interface.neighbours) <= 256, "off-link senders are not learnt"
+
+
+def connect(link: Link, address: str = "10.0.0.1") -> None:
+    link.stack.connect(address, 80, Handler)
+
+
+def test_a_packet_waits_for_the_answer() -> None:
+    link = Link(resolve=True)
+    connect(link)
+    (request,) = link.breath()
+    assert is_request(request, "10.0.0.1") and request.dst == "ff:ff:ff:ff:ff:ff"
+    (syn,) = link.breath(arp(op=2, to=OURS, hwdst=OURS))
+    assert syn.dst == PEER and syn[TCP].flags == "S"
+    assert syn[IP].chksum == IP(bytes(syn[IP])).chksum
+
+
+def test_asks_at_most_once_a_second_and_gives_up() -> None:
+    link = Link(resolve=True)
+    for _ in range(30):
+        connect(link)
+    sent = link.breath()
+    assert len([p for p in sent if is_request(p, "10.0.0.1")]) == 1
+    assert link.count("neighbour_queue_full") == 14, "sixteen wait, the oldest gave way"
+    asked = 1
+    for _ in range(100):
+        asked += len([p for p in link.breath(after=SECOND // 10) if ARP in p])
+    assert asked <= 11
+    assert link.count("neighbour_unreachable") > 0
+
+
+def test_an_old_entry_is_asked_for_by_unicast_while_in_use() -> None:
+    link = Link(resolve=True)
+    connect(link)
+    link.breath()
+    link.breath(arp(op=2, to=OURS, hwdst=OURS))
+    requests = [p for p in link.breath(after=64 * SECOND) if ARP in p]
+    assert [p.dst for p in requests] == [PEER]
+
+
+def test_a_static_entry_is_neither_asked_for_nor_overwritten() -> None:
+    link = Link()
+    link.breath(arp(hwsrc="02:00:00:00:00:99"))
+    connect(link)
+    (syn,) = link.breath(after=10_000 * SECOND)
+    assert syn[TCP].flags == "S" and syn.dst == PEER
+
+
+def test_a_relayed_message_is_learnt_but_not_answered() -> None:
+    link = Link(resolve=True)
+    batch = ReceiveBatch()
+    batch.append(bytes(arp()))
+    link.stack.receive(link.now, link.interface, batch, 1)
+    assert link.take() == []
+    assert len(link.interface.neighbours) == 1
+
+
+def test_malformed_messages_are_counted() -> None:
+    link = Link(resolve=True)
+    assert link.breath(arp(op=9)) == []
+    assert link.count("arp_malformed") == 1
+    assert link.breath(arp(hwsrc="ff:ff:ff:ff:ff:ff")) == []
+    assert link.count("arp_bad_sender") == 1
+
+
+def test_wrong_static_entry_is_one_clear_line() -> None:
+    try:
+        Link(neighbours={"10.0.0.1": "nonsense"})
+    except CortenError as error:
+        assert "nonsense" in str(error) and "\n" not in str(error)
+    else:
+        raise AssertionError("accepted")
