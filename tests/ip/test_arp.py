@@ -1,4 +1,4 @@
-"""ARP: answers, learning, the queue of waiting packets, ageing, announcements (RFC 826, 1122, 5227)."""
+"""ARP: answers, learning, waiting packets, ageing, announcements (RFC 826, 1122, 5227)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stack on one link for tests: scapy packets in, scapy packets out, at instants of our choosing."""
+"""A stack on one link for tests: scapy packets in and out, at instants of our choosing."""
 
 from __future__ import annotations
 
