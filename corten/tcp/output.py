@@ -29,7 +29,7 @@ from cython.cimports.corten.wire.reason import RETRANSMITTED_SEGMENTS, ZERO_WIND
 from cython.cimports.corten.wire.tcp import ACK
 
 if not cython.compiled:
-    SUPER_LEN = 64000  # octets of one super-segment at the most: 65535 less headers, with room
+    SUPER_LEN = 65455  # octets of one super-segment at the most: an IP packet less its headers
     QUICK_SEGMENTS = 2  # an acknowledgement at least every second full segment (SHLD-19)
 
 
