@@ -369,8 +369,6 @@ class Wheel:
             self._links[LINKS * head + PLACE] = UNARMED
             self.armed -= 1
             head = self._links[LINKS * head + NEXT]
-        if self._heads[place] >= 0:
-            self._freshen(place)
 
     @cython.cfunc
     def _sorted(self, head: cython.int) -> cython.int:

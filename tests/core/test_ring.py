@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import sys
 import time
 from collections import deque
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from corten.core import ring as module
 from corten.core.arena import Arena, Memory
+from corten.core.chance import Chance
 from corten.core.ring import ByteRing
 
 COMPILED = not str(module.__file__).endswith(".py")
@@ -128,8 +130,27 @@ def test_a_corrupt_ring_harms_nobody(
     assert guarded[256 + DATA_AT + 256 :] == b"\xaa" * (1024 - 512 - DATA_AT)
 
 
+def test_indices_that_cannot_be() -> None:
+    """Further apart than the room, the wrong way round, or between two messages' places."""
+    for read, write in ((0, 272), (0, 2**64 - 16), (16, 0), (8, 8), (0, 24), (1, 17)):
+        memory = bytearray(DATA_AT + 256)
+        ring = ByteRing(memory)
+        memory[0:8] = read.to_bytes(8, sys.byteorder)
+        memory[64:72] = write.to_bytes(8, sys.byteorder)
+        before = bytes(memory)
+        with pytest.raises(RuntimeError, match="indices"):
+            get(ring)
+        with pytest.raises(RuntimeError, match="indices"):
+            put(ring, (1, 2, b""))
+        assert memory == before
+
+
+POOL = Chance(1).octets(2000)
+
+
 def payload_of(i: int) -> bytes:
-    return i.to_bytes(4, "big") * (i * 7 % 90)
+    """Up to 399 octets that look like no others, so that a misplaced one shows."""
+    return POOL[i % 1601 : i % 1601 + i * 7 % 400]
 
 
 def feed(memory: mmap.mmap, first: int, count: int) -> None:

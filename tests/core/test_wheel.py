@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,6 +191,20 @@ def test_ids_are_used_again_and_owners_let_go() -> None:
     wheel.advance(200, due)
     assert due == ["new"]
     assert wheel.add("one more") == 200
+
+
+def test_a_discarded_timer_lets_go_of_its_owner() -> None:
+    class Owner:
+        pass
+
+    wheel, owner = Wheel(0), Owner()
+    gone = weakref.ref(owner)
+    timer = wheel.add(owner)
+    wheel.arm(timer, 5)
+    del owner
+    assert gone() is not None
+    wheel.discard(timer)
+    assert gone() is None
 
 
 def test_wrong_timers_are_refused() -> None:
