@@ -40,8 +40,6 @@ if not cython.compiled:
     UNARMED = -1
     FREE = -2
 
-globals()["NEVER"] = NEVER  # compiled, the constant is C's: Python callers find it here too
-
 
 @cython.cfunc
 @cython.inline
