@@ -8,6 +8,8 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -161,16 +163,26 @@ def feed(memory: mmap.mmap, first: int, count: int) -> None:
             os.sched_yield()
 
 
+@contextmanager
+def feeder(memory: mmap.mmap, first: int, count: int) -> Iterator[int]:
+    """A process that feeds; it is dead at the end, however that comes."""
+    child = os.fork()
+    if child == 0:
+        try:
+            feed(memory, first, count)
+        finally:
+            os._exit(0)
+    try:
+        yield child
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 @pytest.mark.slow
 def test_two_processes() -> None:
     count = 100_000 if COMPILED else 20_000
-    with mmap.mmap(-1, DATA_AT + 4000) as memory:
-        child = os.fork()
-        if child == 0:
-            try:
-                feed(memory, 0, count)
-            finally:
-                os._exit(0)
+    with mmap.mmap(-1, DATA_AT + 4000) as memory, feeder(memory, 0, count):
         ring, target, received = ByteRing(memory), Arena(ROOM), 0
         while received < count:
             length = ring.get(target, 0, ROOM)
@@ -180,7 +192,6 @@ def test_two_processes() -> None:
             assert (ring.kind, ring.tag) == (received, received << 20)
             assert target.octets(0, length) == payload_of(received)
             received += 1
-        assert os.waitpid(child, 0)[1] == 0
         assert ring.is_empty()
         del ring
 
@@ -191,17 +202,10 @@ def test_a_writer_killed_at_any_instant_leaves_whole_messages() -> None:
     with mmap.mmap(-1, DATA_AT + 4000) as memory:
         ring, received = ByteRing(memory), 0
         for k in range(40):
-            child = os.fork()
-            if child == 0:
-                try:
-                    feed(memory, received, 10**9)
-                finally:
-                    os._exit(0)
-            end = time.monotonic() + 0.002 + k * 0.000_37
-            while time.monotonic() < end:
-                received += _take(ring, received)
-            os.kill(child, signal.SIGKILL)
-            assert os.waitpid(child, 0)[1] == signal.SIGKILL
+            with feeder(memory, received, 10**9):
+                end = time.monotonic() + 0.002 + k * 0.000_37
+                while time.monotonic() < end:
+                    received += _take(ring, received)
             while taken := _take(ring, received):
                 received += taken
         assert received > 100
