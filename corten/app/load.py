@@ -96,11 +96,10 @@ class Tally:
     errors: dict
     timeout: cython.double
     timeout_ns: cython.longlong
-    on_end: Any  # called with a handler whose connection is over
-    on_held: Any  # called when a held connection has its reply
+    run: Any  # told of each connection that stands, is held, or is over
     _chance: cython.ulonglong
 
-    def __init__(self, requests: list, options: Options, on_end: Any, on_held: Any) -> None:
+    def __init__(self, requests: list, options: Options, run: Any) -> None:
         self.questions = [Question(request) for request in requests]
         self.latency = Histogram()
         self.going = True
@@ -112,8 +111,7 @@ class Tally:
         self.errors = {}
         self.timeout = options.timeout
         self.timeout_ns = int(options.timeout * 1e9)
-        self.on_end = on_end
-        self.on_held = on_held
+        self.run = run
         self._chance = options.seed % 2147483646 + 1
 
     @cython.cfunc
@@ -147,6 +145,7 @@ class LoadHandler(Handler):
     tally: Tally
     slot: cython.Py_ssize_t  # whose place in the run this connection takes
     waiting: cython.bint  # a request is outstanding
+    opened: cython.bint
     _question: Question
     _span: Span
     _asked_ns: cython.longlong
@@ -154,7 +153,6 @@ class LoadHandler(Handler):
     _keeps: cython.bint  # the server keeps the connection after this reply
     _kept: bytes  # the part of a head that came in pieces
     _hash: Any
-    _opened: cython.bint
     _told: cython.bint  # a failure of this connection has been counted
 
     def __init__(self, tally: Tally, slot: int) -> None:
@@ -166,14 +164,15 @@ class LoadHandler(Handler):
         self._asked_ns = 0
         self._body_left = -1
         self._keeps = True
-        self._opened = False
+        self.opened = False
         self._kept = b""
         self._hash = None
         self._told = False
 
     def on_open(self, connection: Connection) -> None:
         self.tally.opened += 1
-        self._opened = True
+        self.opened = True
+        self.tally.run.opened()
         connection.set_timeout(self.tally.timeout)
         self._ask(connection, clock_ns())
 
@@ -271,7 +270,7 @@ class LoadHandler(Handler):
             tally.replies += 1
             tally.latency.record(now - self._asked_ns)
         if tally.holds:
-            tally.on_held()
+            tally.run.held()
         elif tally.closes or not self._keeps:
             return  # the server closes; on_eof answers
         elif tally.going:
@@ -302,7 +301,7 @@ class LoadHandler(Handler):
 
     def on_close(self, connection: Connection, error: Exception | None) -> None:
         if self.tally.going and not self._told:
-            if not self._opened:
+            if not self.opened:
                 self.tally.failed(f"connect: {type(error).__name__}")
             elif self.waiting:
                 self.tally.failed("closed before the reply")
@@ -310,4 +309,4 @@ class LoadHandler(Handler):
                 self.tally.failed("closed while held")
             elif error is not None:
                 self.tally.failed(type(error).__name__)
-        self.tally.on_end(self)
+        self.tally.run.ended(self)

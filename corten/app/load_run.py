@@ -24,6 +24,7 @@ OPENING_MAX = 256  # connections that are being opened at a time
 OPENING_SECONDS = 60.0  # after which what stands is measured and the rest counted as failed
 FAILURES_MAX = 1000  # failures before the run gives up
 WARM_UP_SECONDS = 0.5
+FAREWELL_SECONDS = 0.2  # in which the resets leave
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
 
@@ -49,22 +50,34 @@ def target_of(options: Options) -> Target:
 
 
 class Run:
-    """One run in one loop. `on_done(run)` is called at its end; `result()` is what it found."""
+    """One run in one loop. `on_done(run)` is called at its end; `result()` is what it found.
 
-    def __init__(self, loop: Loop, options: Options, on_done: Callable[[Run], object]) -> None:
+    `settings` go to every `Loop.connect`.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        options: Options,
+        on_done: Callable[[Run], object],
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         self.loop = loop
         self.options = options
+        self.settings = settings or {}
         self.target = target_of(options)
-        self.tally = Tally(self.target.requests, options, self._ended, self._replied)
+        self.tally = Tally(self.target.requests, options, self)
         self.slots: list[Connection | None] = [None] * options.connections
         self.free = list(range(options.connections - 1, -1, -1))
-        self.opening = 0
+        self.opening = 0  # connections that do not stand yet
         self.standing = 0
-        self.held = 0
+        self.standing_last = 0  # when the run ended
         self.started = 0.0
         self.seconds = 0.0
         self.stage = "opening"
+        self.error: CortenError | None = None  # what ended the run before its time
         self._on_done = on_done
+        self._opener_due = False
 
     def start(self) -> None:
         """Begin. To be called in the loop."""
@@ -74,49 +87,59 @@ class Run:
 
     # -- opening -----------------------------------------------------------------------------
 
+    def _open_soon(self) -> None:
+        if self.free and not self._opener_due:
+            self._opener_due = True
+            self.loop.call_soon(self._open_more)
+
     def _open_more(self) -> None:
+        self._opener_due = False
+        sources = self.options.sources
         while self.free and self.opening < OPENING_MAX and self.tally.going:
             slot = self.free.pop()
+            settings = dict(self.settings)
+            if len(sources) > 1:
+                settings["source"] = (sources[slot % len(sources)], None)
+            factory = functools.partial(LoadHandler, self.tally, slot)
             self.opening += 1
-            options: dict[str, Any] = {"timeout": self.options.timeout}
-            if self.options.sources:
-                options["source"] = self.options.sources[slot % len(self.options.sources)]
-            self.slots[slot] = self.loop.connect(
-                self.target.address,
-                self.target.port,
-                functools.partial(self._made, slot),
-                **options,
-            )
+            try:
+                self.slots[slot] = self.loop.connect(
+                    self.target.address, self.target.port, factory, **settings
+                )
+            except CortenError as error:
+                self.error = error
+                self.finish()
+                return
 
-    def _made(self, slot: int) -> LoadHandler:
-        """The handler of a connection that stands, or that has failed."""
+    def opened(self) -> None:
+        """One more connection stands."""
         self.opening -= 1
         self.standing += 1
-        all_made = self.tally.opened + 1 >= self.options.connections
-        if self.stage == "opening" and all_made and not self.options.hold:
+        timed = self.stage == "opening" and not self.options.hold
+        if not timed or self.tally.opened < self.options.connections:
+            self._open_soon()
+        else:
             self.stage = "warming"
             self.loop.call_later(WARM_UP_SECONDS, self._measure)
-        elif self.free:
-            self.loop.call_soon(self._open_more)
-        return LoadHandler(self.tally, slot)
 
-    def _ended(self, handler: LoadHandler) -> None:
+    def ended(self, handler: LoadHandler) -> None:
         """A connection is over: its slot is free again."""
-        self.standing -= 1
-        slot = handler.slot
-        self.slots[slot] = None
+        if handler.opened:
+            self.standing -= 1
+        else:
+            self.opening -= 1
+        self.slots[handler.slot] = None
         if not self.tally.going:
             return
-        self.free.append(slot)
+        self.free.append(handler.slot)
         if sum(self.tally.errors.values()) > FAILURES_MAX:
             self.finish()
         else:
-            self.loop.call_soon(self._open_more)
+            self._open_soon()
 
     def _opened_late(self) -> None:
         if self.stage == "opening" and not self.options.hold:
-            missing = len(self.free) + self.opening
-            self.tally.failed("not opened in time", missing)
+            self.tally.failed("not opened in time", len(self.free) + self.opening)
             self.stage = "warming"
             self._measure()
 
@@ -130,7 +153,7 @@ class Run:
         self.tally.start()
         self.loop.call_later(self.options.seconds, self.finish)
 
-    def _replied(self) -> None:
+    def held(self) -> None:
         """A connection that is to be held has its reply."""
         if self.stage == "opening" and self.tally.replies >= self.options.connections:
             self.stage = "holding"
@@ -146,11 +169,11 @@ class Run:
         self.seconds = time.monotonic() - self.started
         self.stage = "done"
         self.tally.stop()
-        self.held = self.standing
+        self.standing_last = self.standing
         for connection in self.slots:
             if connection is not None:
                 connection.abort()
-        self.loop.call_later(0.2, self._on_done, self)
+        self.loop.call_later(FAREWELL_SECONDS, self._on_done, self)
 
     # -- what was found ----------------------------------------------------------------------
 
@@ -165,7 +188,7 @@ class Run:
             "requests_per_second": round(tally.replies / seconds, 1),
             "gigabits_per_second": round(tally.octets * 8 / seconds / 1e9, 4),
             "opened": tally.opened,
-            "held": self.held,
+            "standing": self.standing_last,
             "mean_us": round(latency.mean() / 1000, 1),
             **{f"p{p:g}_us": round(latency.percentile(p) / 1000, 1) for p in _PERCENTILES},
             "max_us": round(latency.maximum / 1000, 1),

@@ -14,6 +14,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.clock import NEVER
@@ -43,6 +44,7 @@ Factory = Callable[[], Handler]
 
 DRAIN_SECONDS = 5.0
 _DRAIN_STEP = 0.02  # seconds between looks at who has finished
+_IP_BIND_ADDRESS_NO_PORT = 24  # from Linux 4.2
 _PATIENCE_MS = 60_000  # the longest sleep
 
 
@@ -141,9 +143,11 @@ class KernelWorker(Loop):
     def connect(self, address: str, port: int, factory: Factory, **options: object) -> Connection:
         """Open a connection; the handler's `on_open` or `on_close(error)` follows.
 
-        Options: `timeout`, seconds until TimeoutError (the kernel's own limit by default).
+        Options: `timeout`, seconds until TimeoutError (the kernel's own limit by default);
+        `source=(address, port)` fixes the local end, either may be None.
         """
         seconds = float(str(options.pop("timeout", 0)))
+        source: Any = options.pop("source", None)
         _no_more(options)
         if not 0 < port <= 65535:
             raise CortenError(f"port {port} is out of range: 1 to 65535")
@@ -154,6 +158,8 @@ class KernelWorker(Loop):
             raise CortenError(f"{address!r} is not an IP address") from None
         end = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            _bind_source(end, *source)
         breath: Breath = self._breath
         number: cython.int = end.connect_ex((address, port))
         fd: cython.int = end.detach()
@@ -271,6 +277,16 @@ class KernelWorker(Loop):
             os.read(self._woken, 4096)
         except BlockingIOError:
             return
+
+
+def _bind_source(end: socket.socket, address: str | None, port: int | None) -> None:
+    """Fix the local end; a port that is left open is found at connect, free towards that peer."""
+    end.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+    try:
+        end.bind((address or "", port or 0))
+    except OSError as error:
+        end.close()
+        raise CortenError(f"source {address}:{port or '*'}: {error.strerror}") from None
 
 
 def _no_more(options: dict[str, object]) -> None:

@@ -39,10 +39,12 @@ def at_once(_: bytes, __: int) -> list[bytes]:
 
 
 @contextmanager
-def serving(reply: Callable[[bytes, int], list[bytes]]) -> Iterator[int]:
+def serving(
+    reply: Callable[[bytes, int], list[bytes]], kind: type[Server] = Server
+) -> Iterator[int]:
     """A server on a port of its own, in a thread of its own."""
     worker = KernelWorker()
-    listener = worker.listen(0, lambda: Server(reply))[0]
+    listener = worker.listen(0, lambda: kind(reply))
     thread = threading.Thread(target=worker.serve, kwargs={"signals": False})
     thread.start()
     try:
@@ -57,7 +59,7 @@ def load(port: int, path: str = "/", **settings: Any) -> dict[str, Any]:
     """Run the client in this thread; its result."""
     worker = KernelWorker()
     options = Options([f"http://127.0.0.1:{port}{path}"], **{"seconds": 0.2, **settings})
-    run = Run(worker, options, lambda _: worker.stop())
+    run = Run(worker, options, lambda _: worker.stop(), {"timeout": options.timeout})
     worker.call_soon(run.start)
     try:
         worker.serve(signals=False)
@@ -87,7 +89,7 @@ def test_connections_are_opened_and_held(capsys: pytest.CaptureFixture[str]) -> 
     with serving(at_once) as port:
         found = load(port, connections=50, hold=True)
     assert found["errors"] == {}
-    assert (found["held"], found["opened"], found["requests"]) == (50, 50, 50)
+    assert (found["standing"], found["opened"], found["requests"]) == (50, 50, 50)
     assert "holding 50 connections" in capsys.readouterr().out
 
 
@@ -134,6 +136,19 @@ def test_a_wrong_reply_is_an_error_by_name(
     with serving(reply) as port:
         found = load(port, connections=2, hashes=True, timeout=0.1)
     assert kind in found["errors"]
+
+
+def test_several_source_addresses() -> None:
+    peers = set()
+
+    class Witness(Server):
+        def on_open(self, connection: Connection) -> None:
+            peers.add(connection.peer[0])
+
+    with serving(at_once, Witness) as port:
+        found = load(port, connections=6, sources=["127.0.0.2", "127.0.0.3"])
+    assert found["errors"] == {}
+    assert peers == {"127.0.0.2", "127.0.0.3"}
 
 
 def test_nobody_listens() -> None:
