@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -131,6 +132,8 @@ def main() -> int:
     if reason := _obstacle(chosen, options):
         print(reason)
         return 2
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="corten-bench-") as work, cubic_allowed():
         os.chmod(work, 0o755)
         bench = Bench(options, work)

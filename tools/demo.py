@@ -46,7 +46,8 @@ _HEAD = ["server", "requests/s", "Gbit/s", "p50 ms", "p99 ms", "errors"]
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         if line := missing(["curl", "ip", "taskset"]):
             raise NamespaceError(line)
