@@ -44,7 +44,7 @@ def install(packages: list[str]) -> bool:
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     print(f"installing {' '.join(packages)}", flush=True)
     subprocess.run(["debconf-set-selections"], input=ANSWERS, text=True, check=False)
-    apt = ["apt-get", "-qq", "-y", "-o", "Dpkg::Use-Pty=0"]
+    apt = ["apt-get", "-qq", "-y", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=120"]
     commands = [
         [*apt, "update"],
         [*apt, "install", "--no-install-recommends", *packages],

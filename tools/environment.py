@@ -24,7 +24,6 @@ STAMP = "corten-pins"
 
 # what the end-to-end tests call: program -> Debian package
 PROGRAMS = {
-    "gcc": "gcc",
     "curl": "curl",
     "wrk": "wrk",
     "nginx": "nginx",
@@ -91,14 +90,21 @@ def _main_tree() -> Path | None:
     return common.parent if common.name == ".git" else None
 
 
-def _check_headers(python: Python) -> None:
+def missing_for_build(python: Python) -> dict[str, list[str]]:
+    """What an environment and a build would not find -> the Debian packages that have it."""
+    debian = f"python{python.version[0]}.{python.version[1]}"
     code = "import sysconfig; print(sysconfig.get_paths()['include'])"
     done = subprocess.run([python.path, "-c", code], capture_output=True, text=True, check=True)
+    missing = {}
     if not (Path(done.stdout.strip()) / "Python.h").exists():
-        version = f"{python.version[0]}.{python.version[1]}"
-        raise Missing(f"Python.h of {python.path} is missing: apt-get install python{version}-dev")
+        missing[f"Python.h of {python.path}"] = [f"{debian}-dev"]
+    code = "import venv, ensurepip"
+    done = subprocess.run([python.path, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        missing[f"the venv module of {python.path}"] = [f"{debian}-venv"]
     if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")):
-        raise Missing("no C compiler: apt-get install gcc libc6-dev")
+        missing["a C compiler"] = ["gcc", "libc6-dev"]
+    return missing
 
 
 def _run(arguments: list[str], why: str) -> None:
@@ -111,18 +117,14 @@ def ensure(python: Python) -> str:
     """The interpreter of an environment that has every pin, made now if need be."""
     name = ".venv" if python.version == sys.version_info[:2] else f".venv-{python.tag}"
     stamp = _stamp(python)
-    trees = [tree for tree in (ROOT, _main_tree()) if tree is not None]
-    for tree in trees:
+    for tree in filter(None, (ROOT, _main_tree())):
         ready = tree / name / STAMP
         if ready.exists() and ready.read_text(encoding="utf-8") == stamp:
             return str(tree / name / "bin" / "python")
-    _check_headers(python)
+    for what, packages in missing_for_build(python).items():
+        raise Missing(f"{what} is missing: apt-get install {' '.join(packages)}")
     where = ROOT / name
     print(f"making {name} ({len(pins())} packages)", flush=True)
-    check = [python.path, "-c", "import venv, ensurepip"]
-    if subprocess.run(check, capture_output=True, check=False).returncode != 0:
-        version = f"{python.version[0]}.{python.version[1]}"
-        raise Missing(f"no venv module in {python.path}: apt-get install python{version}-venv")
     _run([python.path, "-m", "venv", "--clear", str(where)], "making the environment")
     inside = str(where / "bin" / "python")
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
@@ -131,6 +133,6 @@ def ensure(python: Python) -> str:
     return inside
 
 
-def missing_programs() -> dict[str, str]:
-    """Program -> Debian package of what the end-to-end tests would not find."""
-    return {name: package for name, package in PROGRAMS.items() if shutil.which(name) is None}
+def missing_programs() -> dict[str, list[str]]:
+    """The programs that the end-to-end tests would not find -> their Debian packages."""
+    return {name: [package] for name, package in PROGRAMS.items() if not shutil.which(name)}

@@ -252,12 +252,14 @@ def other_python() -> Python:
     raise Skip(f"no other CPython starts (tried {', '.join(broken)})")
 
 
-def provide(asked: bool) -> None:
-    """Install the programs that the tests call, or say which are missing."""
-    missing = environment.missing_programs()
+def provide(asked: bool, with_programs: bool) -> None:
+    """Install what the build needs and the programs the tests call, or say which are missing."""
+    missing = environment.missing_for_build(environment.this_python())
+    if with_programs:
+        missing |= environment.missing_programs()
     if not missing:
         return
-    packages = sorted(set(missing.values()))
+    packages = sorted({package for names in missing.values() for package in names})
     if debian.is_wanted(asked) and debian.can_install() and debian.install(packages):
         return
     print(f"not found: {', '.join(sorted(missing))}: apt-get install {' '.join(packages)}")
@@ -270,7 +272,6 @@ def main(arguments: list[str]) -> int:
     stages: list[str] = []
     while arguments and arguments[0] in STAGES:
         stages.append(arguments.pop(0))
-    if not stages or "e2e" in stages:
-        provide(asked)
+    provide(asked, with_programs=not stages or "e2e" in stages)
     suite = Suite(environment.ensure(environment.this_python()), arguments)
     return suite.run([name for name in STAGES if not stages or name in stages])
