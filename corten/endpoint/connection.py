@@ -7,9 +7,10 @@ they raise `ConnectionClosed`. All calls come from the worker's own loop.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.arena import Arena, Buffer, Memory, read
-from cython.cimports.corten.endpoint.doors import Doors
 
 
 @cython.final
@@ -39,9 +40,9 @@ _NOTHING: Memory = Memory(b"")
 class Connection:
     """One connection: what a handler may do with it."""
 
-    handler: object  # the Handler; None before ESTABLISHED and after on_close
-    doors: Doors | None
-    worker: object  # the loop it lives in: call_soon, call_later, watch, connect
+    handler: Any  # the Handler; None before ESTABLISHED and after on_close
+    doors: Any  # its class's Doors, as long as there is one
+    worker: Any  # the loop it lives in: call_soon, call_later, watch, connect
 
     # -- receiving, the compiled door -------------------------------------------------------
 

@@ -74,7 +74,6 @@ class Demux:
         self.ip = Ipv4()
         self.icmp = Icmp()
         self.seg = Segment()
-        self.interface = None
         self.tried = 0
         self.refuse_strays = True
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.chance import Chance
@@ -80,7 +81,7 @@ class Stack:
     index: cython.int
     _demux: Demux
     _due: list
-    _soon: object  # deque of (function, arguments)
+    _soon: Any  # deque of (function, arguments)
     _resolver: cython.int  # timer: ask again for unresolved neighbours
     _resolver_armed: cython.bint
     _chance: Chance
@@ -197,9 +198,9 @@ class Stack:
         """
         if not 1 <= port <= 65535:
             raise CortenError(f"port {port}: must be between 1 and 65535")
-        source = options.pop("source", None) or (None, None)
+        source: Any = options.pop("source", None) or (None, None)
         high, low = parse_address(address)
-        local_address, local_port = source  # type: ignore[misc]
+        local_address, local_port = source
         local = parse_address(local_address) if local_address else self.routes.source_for(high, low)
         path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
         if path is None:

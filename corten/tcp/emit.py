@@ -263,6 +263,7 @@ def emit_data(
     _header(tcb, at, seq, flags, options)
     left: cython.Py_ssize_t = length
     while left > 0:
+        assert piece is not None  # `_sliceable` found them all
         part: cython.Py_ssize_t = piece.length - offset
         part = min(part, left)
         if part > 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.arena import Memory, read
@@ -48,7 +49,7 @@ class TcpHost:
     chance: Chance
     routes: RouteTable
     exchange: Exchange
-    loop: object  # what connections call their worker
+    loop: Any  # what connections call their worker
     wheel: Wheel
     table: FlowTable
     flow_key: Siphash
@@ -60,7 +61,7 @@ class TcpHost:
     listeners: dict  # port -> list of Listener
     time_waits: list  # TimeWait by id
     time_wait_free: list
-    time_wait_queue: object  # deque of TimeWait, earliest first
+    time_wait_queue: Any  # deque of TimeWait, earliest first
     time_wait_live: cython.Py_ssize_t
     acks_owed: list  # TimeWaits that have something to acknowledge
     found_time_wait: TimeWait | None  # beside a `find` that returned None
@@ -109,9 +110,9 @@ class TcpHost:
         self.active = []
         self.transmit_at = 0
         self.slice_memory = [None] * SLICES_MAX
-        self.slice_at = array("q", bytes(8 * SLICES_MAX))
-        self.slice_len = array("q", bytes(8 * SLICES_MAX))
-        self.slice_next = array("q", bytes(8 * SLICES_MAX))
+        self.slice_at = memoryview(array("q", bytes(8 * SLICES_MAX)))
+        self.slice_len = memoryview(array("q", bytes(8 * SLICES_MAX)))
+        self.slice_next = memoryview(array("q", bytes(8 * SLICES_MAX)))
         self.slices = 0
 
     def start(self, now: int, loop: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.tcp.config import Config
 
@@ -15,9 +17,9 @@ class Listener:
     any_address: cython.bint
     address_high: cython.ulonglong
     address_low: cython.ulonglong
-    factory: object  # called without arguments when a connection is ESTABLISHED
+    factory: Any  # called without arguments when a connection is ESTABLISHED
     config: Config
-    host: object
+    host: Any
     accepted: cython.ulonglong
 
     def __init__(
@@ -39,5 +41,5 @@ class Listener:
     def close(self) -> None:
         """Accept no more; connections already made live on. Calling it again does nothing."""
         if self.host is not None:
-            self.host.forget_listener(self)  # type: ignore[attr-defined]
+            self.host.forget_listener(self)
             self.host = None

@@ -169,7 +169,7 @@ def _send_one(
         if piece is None:
             piece = tcb.first_piece
             tcb.next_offset = tcb.first_offset
-        while tcb.next_offset >= piece.length:
+        while piece is not None and tcb.next_offset >= piece.length:
             tcb.next_offset -= piece.length
             piece = piece.next
     sent: cython.Py_ssize_t = emit_data(

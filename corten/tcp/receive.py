@@ -128,7 +128,9 @@ def _keep_early(
 @cython.cfunc
 def _continue(host: TcpHost, tcb: Tcb) -> cython.bint:
     """A hole may be filled: take what follows from the queue. True when the early FIN is due."""
-    queue: Reassembly = tcb.reassembly
+    queue: Reassembly | None = tcb.reassembly
+    if queue is None:
+        return False
     tcb.ack_now = True
     while True:
         chunk: bytes | None = queue.take(tcb.rcv_nxt)

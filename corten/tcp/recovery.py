@@ -52,7 +52,9 @@ def note_sack(tcb: Tcb, seg: Segment) -> cython.bint:
 def _find_lost(tcb: Tcb) -> cython.void:
     """RFC 6675 4, IsLost: what lies below three SACKed ranges, or below more than two segments'
     worth of SACKed octets. Sets `sack_lost`: all that is not SACKed under it is lost."""
-    board: Ranges = tcb.sacked
+    board: Ranges | None = tcb.sacked
+    if board is None:
+        return
     octets: cython.uint = 0
     count: cython.int = 0
     i: cython.Py_ssize_t = board.count - 1

@@ -9,6 +9,8 @@ Relations that always hold in a synchronized state (checked by `TcpHost.check` i
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.interval import Ranges
 from cython.cimports.corten.endpoint.connection import Connection
@@ -24,10 +26,10 @@ class Tcb(Connection):
     """One connection's variables; `TcpConnection` adds what an application may do with it."""
 
     # -- who
-    host: object  # the TcpHost; None once the connection is gone
-    path: Path | None
-    config: Config | None
-    listener: object  # of a passive open, for its factory and its count; else None
+    host: Any  # the TcpHost, which holds this: its type would be a circle
+    path: Path
+    config: Config
+    listener: Any  # of a passive open, for its factory and its count; else None
     hash: cython.ulonglong  # of the flow key, in the table
     id: cython.int  # position in TcpHost.connections
     timer: cython.int  # in the wheel
@@ -73,7 +75,7 @@ class Tcb(Connection):
     paused: cython.bint
 
     # -- receive queue: what earlier breaths left, then slices of this breath's frames
-    retained: list | None  # of bytes
+    retained: Any  # None, or a list of bytes
     retained_at: cython.Py_ssize_t  # octets of retained[0] already consumed
     retained_len: cython.Py_ssize_t
     first_slice: cython.int  # -1: none; an index into TcpHost's slices
@@ -96,7 +98,7 @@ class Tcb(Connection):
     rtt_seq: cython.uint  # its acknowledgement is at or beyond this
 
     # -- loss recovery
-    congestion: CongestionControl | None
+    congestion: CongestionControl
     recovery: cython.uint  # OPEN, FAST, LOSS
     recover: cython.uint  # recovery ends when this is acknowledged
     rtx_nxt: cython.uint  # everything lost below it has been retransmitted
@@ -117,19 +119,21 @@ class Tcb(Connection):
     # -- work due in this breath
     active: cython.bint  # in TcpHost.active
     events: cython.uint
-    error: object  # what on_close will say
+    error: Any  # what on_close will say
     eof_delivered: cython.bint
     closed: cython.bint  # on_close was delivered
 
 
+NO_CONTROL: CongestionControl = CongestionControl(1, 0)  # until ESTABLISHED
+
+
 @cython.cfunc
 def clear_tcb(tcb: Tcb) -> cython.void:
-    """Give every variable its first value (C zeroes them, the interpreter does not)."""
+    """Give every variable its first value (C zeroes them, the interpreter does not). `path` and
+    `config` are given by who makes the connection."""
     tcb.handler = tcb.worker = tcb.host = tcb.listener = tcb.error = None
     tcb.doors = None
-    tcb.path = None
-    tcb.config = None
-    tcb.congestion = None
+    tcb.congestion = NO_CONTROL
     tcb.sacked = None
     tcb.reassembly = None
     tcb.retained = None
