@@ -1,0 +1,255 @@
+"""What `--link` says: DRIVER[:NAME],option=value,… parsed into a `Link`, every mistake in one clear line."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass, field
+
+from corten.endpoint.error import CortenError
+
+USAGE = "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]"
+DRIVERS = ("tap", "kernel")
+MTU_MIN = 576  # RFC 791: what every IPv4 host takes
+MTU_MAX = 65521
+WORKERS_MAX = 256
+_NAME_MAX = 15
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+@dataclass
+class Link:
+    """One link as asked for. Empty `cpus` and `workers` 0: the global ones hold."""
+
+    driver: str
+    name: str = ""
+    addresses: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)  # the kernel's addresses on the other side
+    mtu: int = 1500
+    gateway: str | None = None
+    mac: str = ""
+    neighbours: dict[str, str] = field(default_factory=dict)
+    workers: int = 0
+    cpus: list[int] = field(default_factory=list)
+    offload: bool = True
+
+
+def parse_link(text: str) -> Link:
+    """A Link from its text. CortenError, one line, for anything that is not right."""
+    head, *options = text.split(",")
+    driver, colon, name = head.strip().partition(":")
+    if driver not in DRIVERS:
+        raise _wrong(text, f"no driver {driver!r}: {', '.join(DRIVERS)}; a link is {USAGE}")
+    if colon and not name:
+        raise _wrong(text, f"a name is missing after {driver}:")
+    link = Link(driver, name)
+    _check_name(link, text)
+    host: str | None = None
+    seen: set[str] = set()
+    for option in options:
+        key, equals, value = (part.strip() for part in option.partition("="))
+        if key not in _OPTIONS:
+            raise _wrong(text, f"no option {key!r}: {', '.join(sorted(_OPTIONS))}")
+        if not equals or not value:
+            raise _wrong(text, f"{key} needs a value: {key}=…")
+        if key in seen and key not in ("address", "arp"):
+            raise _wrong(text, f"{key} is given twice")
+        seen.add(key)
+        if driver == "kernel" and key not in ("address", "workers", "cpus"):
+            raise _wrong(text, f"a kernel link has no {key}: the kernel's own devices are used")
+        if key == "host":
+            host = value
+        else:
+            try:
+                _OPTIONS[key](link, value)
+            except ValueError as error:
+                raise _wrong(text, f"{key}={value}: {error}") from None
+    _complete(link, host, text)
+    return link
+
+
+def parse_cpus(text: str) -> list[int]:
+    """`0-3`, `0+2+4`, `0-1+6`: a list of processors ("," too, outside a link)."""
+    cpus: list[int] = []
+    for part in re.split(r"[+,]", text):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ValueError("processors are written 0-3 or 0+2+4")
+        span = range(int(first), int(last or first) + 1) if dash else [int(first)]
+        if not span:
+            raise ValueError(f"the range {part} is empty")
+        cpus += [cpu for cpu in span if cpu not in cpus]
+    return cpus
+
+
+def _wrong(text: str, why: str) -> CortenError:
+    return CortenError(f"link {text!r}: {why}")
+
+
+def _check_name(link: Link, text: str) -> None:
+    if link.name and link.driver == "kernel":
+        raise _wrong(text, "a kernel link has no name: give its address only")
+    if len(link.name) > _NAME_MAX:
+        raise _wrong(text, f"the name is longer than {_NAME_MAX} characters")
+    if re.search(r"[\s/%]", link.name) or link.name in (".", ".."):
+        raise _wrong(text, "a device's name has no space, slash or percent sign")
+
+
+# -- one function an option -----------------------------------------------------------------
+
+
+def _address(link: Link, value: str) -> None:
+    if "/" not in value and link.driver != "kernel":
+        raise ValueError("the prefix length is missing: write A.B.C.D/24")
+    address = _interface(value)
+    if any(ipaddress.ip_interface(other).ip == address.ip for other in link.addresses):
+        raise ValueError("is given twice")
+    if link.driver != "kernel":
+        _check_station(address)
+    link.addresses.append(str(address) if "/" in value else str(address.ip))
+
+
+def _interface(value: str) -> ipaddress.IPv4Interface:
+    try:
+        return ipaddress.IPv4Interface(value)
+    except ValueError:
+        if ":" in value:
+            raise ValueError("IPv6 is not supported yet") from None
+        raise ValueError("is no IPv4 address, written A.B.C.D/N") from None
+
+
+def _check_station(address: ipaddress.IPv4Interface) -> None:
+    """RFC 1122, 3.2.1.3: what one host's own address may be."""
+    ip, network = address.ip, address.network
+    if ip.is_multicast or ip.is_loopback or ip.is_unspecified or ip.is_reserved:
+        raise ValueError("cannot be one host's address")
+    if network.prefixlen < 31 and ip in (network.network_address, network.broadcast_address):
+        raise ValueError(f"is the network's or the broadcast address of {network}")
+
+
+def _number(value: str, low: int, high: int) -> int:
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise ValueError(f"a number from {low} to {high} is wanted")
+    return int(value)
+
+
+def _mtu(link: Link, value: str) -> None:
+    link.mtu = _number(value, MTU_MIN, MTU_MAX)
+
+
+def _workers(link: Link, value: str) -> None:
+    link.workers = _number(value, 1, WORKERS_MAX)
+
+
+def _cpus(link: Link, value: str) -> None:
+    link.cpus = parse_cpus(value)
+
+
+def _gateway(link: Link, value: str) -> None:
+    try:
+        link.gateway = str(ipaddress.IPv4Address(value))
+    except ValueError:
+        raise ValueError("is no IPv4 address") from None
+
+
+def _unicast_mac(value: str) -> str:
+    mac = value.lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise ValueError("is no hardware address, written 02:00:00:00:00:01")
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise ValueError("is no one station's hardware address")
+    return mac
+
+
+def _mac(link: Link, value: str) -> None:
+    link.mac = _unicast_mac(value)
+
+
+def _arp(link: Link, value: str) -> None:
+    address, equals, mac = value.partition("=")
+    if not equals:
+        raise ValueError("is written arp=IP=MAC")
+    try:
+        ip = str(ipaddress.IPv4Address(address))
+    except ValueError:
+        raise ValueError(f"{address} is no IPv4 address") from None
+    if ip in link.neighbours:
+        raise ValueError(f"{ip} is given twice")
+    link.neighbours[ip] = _unicast_mac(mac)
+
+
+def _offload(link: Link, value: str) -> None:
+    if value not in ("on", "off"):
+        raise ValueError("is on or off")
+    link.offload = value == "on"
+
+
+def _host(link: Link, value: str) -> None:
+    """Known to the table; `_complete` reads it, when the addresses are known."""
+
+
+_OPTIONS = {
+    "address": _address,
+    "host": _host,
+    "mtu": _mtu,
+    "gateway": _gateway,
+    "mac": _mac,
+    "arp": _arp,
+    "workers": _workers,
+    "cpus": _cpus,
+    "offload": _offload,
+}
+
+
+# -- what follows from the rest -------------------------------------------------------------
+
+
+def _complete(link: Link, host: str | None, text: str) -> None:
+    """The defaults that need the whole link, and what must fit together."""
+    if not link.addresses:
+        raise _wrong(text, "an address is missing: address=A.B.C.D/N")
+    if link.workers and link.cpus and len(link.cpus) < link.workers:
+        raise _wrong(text, f"{link.workers} workers but {len(link.cpus)} processors in cpus=")
+    if link.driver == "kernel":
+        return
+    first = ipaddress.IPv4Interface(link.addresses[0])
+    try:
+        link.hosts = _hosts(link, first, host)
+    except ValueError as error:
+        raise _wrong(text, f"host={host}: {error}" if host else str(error)) from None
+    _check_on_link(link, text)
+    if not link.mac:
+        # the same link has the same address after a restart: peers' caches stay right
+        digest = hashlib.blake2s(f"{link.name} {link.addresses[0]}".encode()).digest()
+        link.mac = ":".join(f"{octet:02x}" for octet in b"\x02" + digest[:5])
+
+
+def _hosts(link: Link, first: ipaddress.IPv4Interface, host: str | None) -> list[str]:
+    """The kernel's side: none, the one given, or the first other address of the subnet."""
+    ours = {ipaddress.IPv4Interface(address).ip for address in link.addresses}
+    if host == "none":
+        return []
+    if host is not None:
+        address = _interface(host if "/" in host else f"{host}/{first.network.prefixlen}")
+        _check_station(address)
+        if address.ip in ours:
+            raise ValueError("is the stack's own address; the host needs another")
+        return [str(address)]
+    for candidate in first.network.hosts():
+        if candidate not in ours:
+            return [f"{candidate}/{first.network.prefixlen}"]
+    raise ValueError(f"no address is left in {first.network} for the host: use a wider subnet, or host=none")
+
+
+def _check_on_link(link: Link, text: str) -> None:
+    """Gateway and static neighbours must be reachable without a router, and not be us."""
+    networks = [ipaddress.IPv4Interface(address) for address in link.addresses]
+    for what, value in [("gateway", link.gateway), *(("arp", ip) for ip in link.neighbours)]:
+        if value is None:
+            continue
+        address = ipaddress.IPv4Address(value)
+        if any(address == own.ip for own in networks):
+            raise _wrong(text, f"{what}={value} is the stack's own address")
+        if not any(address in own.network for own in networks):
+            raise _wrong(text, f"{what}={value} is in none of the link's subnets")
