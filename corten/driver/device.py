@@ -85,7 +85,9 @@ def open_tap(
     if not MTU_MIN <= mtu <= MTU_MAX:
         raise CortenError(f"mtu={mtu}: a TAP takes {MTU_MIN} to {MTU_MAX}")
     if len(name) > _NAME_MAX:
-        raise CortenError(f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one")
+        raise CortenError(
+            f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one"
+        )
     existed = bool(name) and _exists(name)
     fds: list[int] = []
     try:

@@ -86,7 +86,9 @@ class Way:
         return part != 0 and self._chance.below(PART) < part
 
     @cython.cfunc
-    def put(self, now: cython.longlong, frame: bytes, flags: cython.longlong, gso_size: cython.longlong) -> cython.void:
+    def put(
+        self, now: cython.longlong, frame: bytes, flags: cython.longlong, gso_size: cython.longlong
+    ) -> cython.void:
         """Decide what becomes of a frame."""
         if self._happens(self._drop):
             self.dropped += 1
@@ -115,7 +117,9 @@ class Way:
         return bytes(octets)
 
     @cython.cfunc
-    def _hold(self, due: cython.longlong, frame: bytes, flags: cython.longlong, gso_size: cython.longlong) -> cython.void:
+    def _hold(
+        self, due: cython.longlong, frame: bytes, flags: cython.longlong, gso_size: cython.longlong
+    ) -> cython.void:
         if len(self._held) >= HELD_FRAMES:
             self.dropped += 1
             return
@@ -147,7 +151,13 @@ class Fault(Driver):
     receiving: Way
     sending: Way
 
-    def __init__(self, inner: Driver, chance: Chance, receiving: Faults | None = None, sending: Faults | None = None) -> None:
+    def __init__(
+        self,
+        inner: Driver,
+        chance: Chance,
+        receiving: Faults | None = None,
+        sending: Faults | None = None,
+    ) -> None:
         Driver.__init__(self)
         self._inner = inner
         self._now = 0

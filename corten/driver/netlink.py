@@ -30,7 +30,9 @@ def configure(ip: Any, request: dict[str, Any]) -> dict[str, Any] | None:
     if "remove" in request:
         for text in request["remove"]:
             address = ipaddress.ip_interface(text)
-            ip.addr("del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+            ip.addr(
+                "del", index=index, address=str(address.ip), prefixlen=address.network.prefixlen
+            )
         return None
     present = _addresses(ip)
     wanted = [ipaddress.ip_interface(text) for text in request["host"]]
@@ -74,12 +76,18 @@ def _addresses(ip: Any) -> list[tuple[Any, str]]:
 def _refuse_taken(present: list[tuple[Any, str]], wanted: Any) -> None:
     for address, device in present:
         if address.ip == wanted:
-            raise Refused(f"address {wanted} is in use: it is this host's own, on {device}; choose another")
+            raise Refused(
+                f"address {wanted} is in use: it is this host's own, on {device}; choose another"
+            )
 
 
 def _refuse_overlap(present: list[tuple[Any, str]], name: str, wanted: Any) -> None:
     for address, device in present:
-        if device != name and address.version == wanted.version and address.network.overlaps(wanted.network):
+        if (
+            device != name
+            and address.version == wanted.version
+            and address.network.overlaps(wanted.network)
+        ):
             raise Refused(
                 f"host address {wanted} overlaps {address} on {device}: choose another subnet, or host=none"
             )

@@ -19,13 +19,21 @@ def cut(frame: bytes, transport_at: int, size: int) -> list[bytes]:
         raise ValueError(f"cannot cut {len(frame)} octets, payload at {payload_at}, every {size}")
     starts = range(payload_at, len(frame), size)
     return [
-        _segment(frame, transport_at, payload_at, at, frame[at : at + size], i, i == len(starts) - 1)
+        _segment(
+            frame, transport_at, payload_at, at, frame[at : at + size], i, i == len(starts) - 1
+        )
         for i, at in enumerate(starts)
     ]
 
 
 def _segment(
-    frame: bytes, transport_at: int, payload_at: int, at: int, payload: bytes, index: int, last: bool
+    frame: bytes,
+    transport_at: int,
+    payload_at: int,
+    at: int,
+    payload: bytes,
+    index: int,
+    last: bool,
 ) -> bytes:
     """One segment: its own length, identification, sequence number, flags and checksums."""
     ip = bytearray(frame[_ETHERNET_LEN:transport_at])

@@ -76,7 +76,7 @@ class Tap(Driver):
             header = batch.arena._base + batch.used
             length = read(self._fd, header, READ_LEN)
             if length < 0:
-                if errno != EAGAIN and errno != EINTR:
+                if errno not in (EAGAIN, EINTR):
                     self._read_failed(errno)
                 break
             if length < VNET_LEN + ETHERNET_LEN:
@@ -101,7 +101,9 @@ class Tap(Driver):
     def _read_failed(self, code: cython.int) -> cython.void:
         """EIO while the device is down is silence; a removed device ends the link."""
         if code == EBADFD:
-            raise CortenError(f"link tap:{self._name}: the device was removed while in use; start again")
+            raise CortenError(
+                f"link tap:{self._name}: the device was removed while in use; start again"
+            )
         self.receive_dropped += 1
 
     # -- sending ----------------------------------------------------------------------------
@@ -112,9 +114,7 @@ class Tap(Driver):
         taken: cython.Py_ssize_t = 0
         i: cython.Py_ssize_t
         for i in range(batch.count):
-            if self._write(batch, i):
-                taken += 1
-            elif self._refused(batch, i, errno):
+            if self._write(batch, i) or self._refused(batch, i, errno):
                 taken += 1
             else:
                 self.transmit_dropped += 1
@@ -127,8 +127,8 @@ class Tap(Driver):
 
         The only place where slices become pointers.
         """
-        vectors: iovec[18]  # two, and FRAME_SLICES
-        vnet: cython.ushort[5]
+        vectors = cython.declare(iovec[18])  # two, and FRAME_SLICES
+        vnet = cython.declare(cython.ushort[5])  # struct virtio_net_hdr, VNET_LEN octets
         octets: cython.p_uchar = cython.cast(cython.p_uchar, vnet)
         header_at: cython.Py_ssize_t = batch.frame_at[i]
         header_len: cython.Py_ssize_t = batch.frame_header_len[i]

@@ -239,7 +239,9 @@ def _hosts(link: Link, first: ipaddress.IPv4Interface, host: str | None) -> list
     for candidate in first.network.hosts():
         if candidate not in ours:
             return [f"{candidate}/{first.network.prefixlen}"]
-    raise ValueError(f"no address is left in {first.network} for the host: use a wider subnet, or host=none")
+    raise ValueError(
+        f"no address is left in {first.network} for the host: use a wider subnet, or host=none"
+    )
 
 
 def _check_on_link(link: Link, text: str) -> None:

@@ -1,0 +1,141 @@
+"""What `--link` accepts, and that every mistake is one line that names it."""
+
+from __future__ import annotations
+
+import pytest
+
+from corten.endpoint.error import CortenError
+from corten.worker.link import Link, parse_cpus, parse_link
+
+
+def test_the_shortest_link() -> None:
+    link = parse_link("tap,address=10.0.2.2/24")
+    assert (link.driver, link.name, link.addresses) == ("tap", "", ["10.0.2.2/24"])
+    assert link.hosts == ["10.0.2.1/24"]
+    assert (link.mtu, link.gateway, link.workers, link.cpus, link.offload) == (
+        1500,
+        None,
+        0,
+        [],
+        True,
+    )
+
+
+def test_every_option() -> None:
+    link = parse_link(
+        "tap:corten0,address=10.0.2.2/24,address=10.0.3.2/24,host=10.0.2.9,mtu=9000,gateway=10.0.2.1,"
+        "mac=02-00-00-00-00-0A,arp=10.0.2.7=02:00:00:00:00:07,arp=10.0.3.7=02:00:00:00:00:08,"
+        "workers=2,cpus=0-1+4,offload=off"
+    )
+    assert link == Link(
+        driver="tap",
+        name="corten0",
+        addresses=["10.0.2.2/24", "10.0.3.2/24"],
+        hosts=["10.0.2.9/24"],
+        mtu=9000,
+        gateway="10.0.2.1",
+        mac="02:00:00:00:00:0a",
+        neighbours={"10.0.2.7": "02:00:00:00:00:07", "10.0.3.7": "02:00:00:00:00:08"},
+        workers=2,
+        cpus=[0, 1, 4],
+        offload=False,
+    )
+
+
+def test_the_host_takes_the_first_other_address() -> None:
+    assert parse_link("tap,address=10.0.2.1/24").hosts == ["10.0.2.2/24"]
+    assert parse_link("tap,address=10.0.2.1/31").hosts == ["10.0.2.0/31"]
+    assert parse_link("tap,address=10.0.2.1/30,address=10.0.2.2/30,host=none").hosts == []
+    assert parse_link("tap,address=10.0.2.2/24,host=10.0.2.77/16").hosts == ["10.0.2.77/16"]
+
+
+def test_the_hardware_address_is_local_unicast_and_stable() -> None:
+    one, same, other = (parse_link(f"tap:t,address=10.0.2.{i}/24").mac for i in (2, 2, 3))
+    assert one == same != other
+    assert int(one[:2], 16) & 3 == 2
+
+
+def test_a_kernel_link() -> None:
+    link = parse_link("kernel,address=127.0.0.1,workers=2")
+    assert (link.driver, link.addresses, link.workers) == ("kernel", ["127.0.0.1"], 2)
+    assert parse_link("kernel,address=0.0.0.0").addresses == ["0.0.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no driver ''"),
+        ("tun,address=10.0.0.2/24", "no driver 'tun'"),
+        ("tap", "address is missing"),
+        ("tap:", "name is missing"),
+        ("tap:,address=10.0.0.2/24", "name is missing"),
+        ("tap:a b,address=10.0.0.2/24", "no space"),
+        ("tap:a/b,address=10.0.0.2/24", "no space, slash"),
+        ("tap:c%d,address=10.0.0.2/24", "percent"),
+        ("tap:..,address=10.0.0.2/24", "device's name"),
+        ("tap:sixteenletters00,address=10.0.0.2/24", "longer than 15"),
+        ("tap,adress=10.0.0.2/24", "no option 'adress'"),
+        ("tap,address=10.0.0.2/24,", "no option ''"),
+        ("tap,address", "needs a value"),
+        ("tap,address=", "needs a value"),
+        ("tap,address=10.0.0.2", "prefix length is missing"),
+        ("tap,address=10.0.0/24", "no IPv4 address"),
+        ("tap,address=10.0.0.2/33", "no IPv4 address"),
+        ("tap,address=fd00::2/64", "IPv6 is not supported yet"),
+        ("tap,address=10.0.0.0/24", "network's or the broadcast"),
+        ("tap,address=10.0.0.255/24", "network's or the broadcast"),
+        ("tap,address=224.0.0.1/24", "one host's"),
+        ("tap,address=127.0.0.1/8", "one host's"),
+        ("tap,address=0.0.0.0/0", "one host's"),
+        ("tap,address=10.0.0.2/24,address=10.0.0.2/16", "given twice"),
+        ("tap,address=10.0.0.2/32", "no address is left"),
+        ("tap,address=10.0.0.2/24,host=10.0.0.2", "stack's own"),
+        ("tap,address=10.0.0.2/24,host=x", "host=x: is no IPv4"),
+        ("tap,address=10.0.0.2/24,host=10.0.0.255", "broadcast"),
+        ("tap,address=10.0.0.2/24,host=none,host=none", "given twice"),
+        ("tap,address=10.0.0.2/24,mtu=575", "576 to 65521"),
+        ("tap,address=10.0.0.2/24,mtu=65522", "576 to 65521"),
+        ("tap,address=10.0.0.2/24,mtu=big", "a number"),
+        ("tap,address=10.0.0.2/24,mtu=-1500", "a number"),
+        ("tap,address=10.0.0.2/24,mtu=1500,mtu=1500", "given twice"),
+        ("tap,address=10.0.0.2/24,gateway=10.0.1.1", "none of the link's subnets"),
+        ("tap,address=10.0.0.2/24,gateway=10.0.0.2", "stack's own address"),
+        ("tap,address=10.0.0.2/24,gateway=router", "no IPv4 address"),
+        ("tap,address=10.0.0.2/24,mac=02:00:00:00:00", "no hardware address"),
+        ("tap,address=10.0.0.2/24,mac=01:00:00:00:00:01", "one station's"),
+        ("tap,address=10.0.0.2/24,mac=00:00:00:00:00:00", "one station's"),
+        ("tap,address=10.0.0.2/24,arp=10.0.0.3", "written arp=IP=MAC"),
+        ("tap,address=10.0.0.2/24,arp=x=02:00:00:00:00:01", "x is no IPv4"),
+        ("tap,address=10.0.0.2/24,arp=10.0.0.3=x", "no hardware address"),
+        ("tap,address=10.0.0.2/24,arp=10.0.1.3=02:00:00:00:00:01", "none of the link's"),
+        (
+            "tap,address=10.0.0.2/24,arp=10.0.0.3=02:00:00:00:00:01,arp=10.0.0.3=02:00:00:00:00:02",
+            "given twice",
+        ),
+        ("tap,address=10.0.0.2/24,workers=0", "1 to 256"),
+        ("tap,address=10.0.0.2/24,workers=257", "1 to 256"),
+        ("tap,address=10.0.0.2/24,cpus=a", "processors are written"),
+        ("tap,address=10.0.0.2/24,cpus=3-1", "is empty"),
+        ("tap,address=10.0.0.2/24,cpus=1-", "processors are written"),
+        ("tap,address=10.0.0.2/24,workers=3,cpus=0-1", "3 workers but 2 processors"),
+        ("tap,address=10.0.0.2/24,offload=yes", "on or off"),
+        ("kernel:lo,address=127.0.0.1", "has no name"),
+        ("kernel,address=127.0.0.1,mtu=1500", "has no mtu"),
+        ("kernel,address=127.0.0.1,host=none", "has no host"),
+        ("kernel", "address is missing"),
+        ("kernel,address=localhost", "no IPv4 address"),
+    ],
+)
+def test_every_mistake_is_one_line(text: str, says: str) -> None:
+    with pytest.raises(CortenError) as caught:
+        parse_link(text)
+    message = str(caught.value)
+    assert says in message
+    assert repr(text) in message
+    assert "\n" not in message
+
+
+def test_processors() -> None:
+    assert parse_cpus("0") == [0]
+    assert parse_cpus("0-2,5") == [0, 1, 2, 5]
+    assert parse_cpus("1+1+0-1") == [1, 0]
