@@ -13,7 +13,7 @@ USAGE = "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]"
 DRIVERS = ("tap", "kernel")
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
 MTU_MAX = 65521
-WORKERS_MAX = 256
+WORKERS_MAX = 64  # of one group: a hand-over names those who looked in 64 bits
 _NAME_MAX = 15
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 

@@ -1,0 +1,138 @@
+"""One breath of a stack's worker: what arrived, what is due, the handlers, what they send.
+
+Strategy. The links are drivers with an interface each; everything between a frame's arrival and the
+answer's departure happens here, compiled, with the GIL held and no Python object per frame.
+
+Rules. Every link has the same index in every worker of a group, so that a frame handed over by one
+is received by the others on the same interface.
+"""
+
+from __future__ import annotations
+
+import time
+
+import cython
+from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.driver.driver import Driver
+from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.stack.stack import Stack
+from cython.cimports.corten.worker.exchange import WorkerExchange
+
+if cython.compiled:
+    from cython.cimports.cpython.exc import PyErr_CheckSignals
+
+if not cython.compiled:
+    FLUSHES_MAX = 64  # output passes of one breath: beyond them others have their turn
+
+
+@cython.final
+@cython.cclass
+class Wire:
+    """A driver, the stack's interface on it, and the burst being received."""
+
+    driver: Driver
+    interface: Interface
+    incoming: ReceiveBatch
+
+    def __init__(self, driver: Driver, interface: Interface) -> None:
+        self.driver = driver
+        self.interface = interface
+        self.incoming = ReceiveBatch()
+
+
+@cython.final
+@cython.cclass
+class Breath:
+    """What one worker breathes with."""
+
+    now: cython.longlong
+    stack: Stack
+    wires: list
+    exchange: WorkerExchange | None
+    breaths: cython.ulonglong
+    busy: cython.ulonglong  # breaths in which something arrived
+
+    def __init__(self, stack: Stack, exchange: WorkerExchange | None = None) -> None:
+        self.now = 0
+        self.stack = stack
+        self.wires = []
+        self.exchange = exchange
+        self.breaths = 0
+        self.busy = 0
+
+    def add_wire(self, driver: Driver, interface: Interface) -> None:
+        """Serve one more link."""
+        self.wires.append(Wire(driver, interface))
+
+    def set_leader(self, leads: bool) -> None:
+        """Whether this worker speaks for all workers of its links."""
+        wire: Wire
+        for wire in self.wires:
+            wire.interface.is_leader = leads
+
+    @cython.ccall
+    def run(self, most: cython.int) -> cython.bint:
+        """Breathe while something arrives, `most` times at most; whether the last one was busy.
+
+        What a signal's own handler raises comes out of here.
+        """
+        left: cython.int = most
+        arrived: cython.bint = True
+        while arrived and left > 0:
+            left -= 1
+            arrived = self.breathe(time.monotonic_ns())
+            if cython.compiled:
+                PyErr_CheckSignals()
+        return arrived
+
+    @cython.ccall
+    def breathe(self, now: cython.longlong) -> cython.bint:
+        """One breath at the instant `now`; whether anything arrived."""
+        self.now = now
+        self.breaths += 1
+        arrived: cython.bint = self._receive(now)
+        self.stack.expire(now)
+        self.stack.deliver(now)
+        self.stack.release(now)
+        wire: Wire
+        for wire in self.wires:
+            wire.incoming.clear()
+        self._transmit(now)
+        if self.exchange is not None:
+            self.exchange.end_breath()
+        self.busy += arrived
+        return arrived
+
+    @cython.cfunc
+    def _receive(self, now: cython.longlong) -> cython.bint:
+        """A burst from each link, then what other workers handed over."""
+        arrived: cython.bint = False
+        wire: Wire
+        for wire in self.wires:
+            if wire.driver.receive(wire.incoming):
+                self.stack.receive(now, wire.interface, wire.incoming)
+                arrived = True
+        exchange: WorkerExchange | None = self.exchange
+        if exchange is not None and not exchange.is_empty():
+            while exchange.take():
+                if exchange.interface_index < len(self.wires):
+                    wire = self.wires[exchange.interface_index]
+                    self.stack.receive(now, wire.interface, exchange.batch, exchange.tried)
+            arrived = True
+        return arrived
+
+    @cython.cfunc
+    def _transmit(self, now: cython.longlong) -> cython.void:
+        """Output passes until the stack has said everything, or others wait too long."""
+        passes: cython.int = 0
+        more: cython.bint = True
+        wire: Wire
+        while more and passes < FLUSHES_MAX:
+            passes += 1
+            more = self.stack.transmit(now)
+            for wire in self.wires:
+                if wire.interface.outgoing.count:
+                    wire.driver.transmit(wire.interface.outgoing)
+                    wire.interface.outgoing.clear()
+                    # a driver may find out that the wire does not cut super-segments after all
+                    wire.interface.offload_segmentation = wire.driver.offload_segmentation

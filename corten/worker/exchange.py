@@ -1,0 +1,210 @@
+"""Hand-over between workers: a segment goes to the worker that owns its connection.
+
+Why. The wire spreads flows over the queues, and sometimes otherwise than the connections lie: after
+a pause, for fragments, for replies to connections that a worker opened. A segment that matches
+nothing here is looked up in the other workers' presence filters and put into the ring of whoever
+may own it; only when nobody does may it be answered with RST. ARP news goes to every worker of the
+group, so that each resolves from one answer.
+
+Rules. One ring for each ordered pair, one writer and one reader each; a full ring drops and counts,
+as a wire would. A message carries the workers that have looked at it already (`tried`), so nothing
+goes in circles. A worker is woken by its eventfd once at the end of the breath, not per message.
+"""
+
+from __future__ import annotations
+
+import os
+
+import cython
+from cython.cimports.corten.core.arena import Memory
+from cython.cimports.corten.core.frame import FRAME_LEN_MAX, ReceiveBatch
+from cython.cimports.corten.core.presence import Presence
+from cython.cimports.corten.core.ring import ByteRing
+from cython.cimports.corten.tcp.exchange import Exchange
+
+from corten.worker.shared import SharedMemory
+
+if not cython.compiled:
+    WORKERS_MAX = 64  # of one group: `tried` has a bit for each
+    TAKE_MAX = 64  # messages of one breath
+
+_ONE: cython.ulonglong = 1
+_EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@cython.cclass
+class WorkerExchange(Exchange):
+    """One worker's side of the exchange with its fellows."""
+
+    index: cython.int
+    workers: cython.int
+    handed_over: cython.ulonglong  # messages put into others' rings
+    handed_in: cython.ulonglong  # messages taken from others' rings
+    dropped: cython.ulonglong  # messages for which a ring had no room
+    batch: ReceiveBatch  # holds the last message taken; its arena lasts until `end_breath`
+    interface_index: cython.int  # of the last message taken
+    tried: cython.ulonglong  # of the last message taken
+    _mine: Presence
+    _presences: list  # by worker
+    _outward: list  # ByteRing by worker; our own place is unused
+    _inward: list
+    _wakes: list  # eventfds by worker
+    _to_wake: cython.ulonglong
+    _next: cython.int  # whose ring is read first: everyone has a turn
+
+    def __init__(self, shared: SharedMemory, index: int, wakes: list[int]) -> None:
+        if shared.workers > WORKERS_MAX:
+            raise ValueError(f"at most {WORKERS_MAX} workers share links, not {shared.workers}")
+        self.index = index
+        self.workers = shared.workers
+        self.handed_over = 0
+        self.handed_in = 0
+        self.dropped = 0
+        self.batch = ReceiveBatch()
+        self.interface_index = 0
+        self.tried = 0
+        self._presences = [Presence(shared.presence(i)) for i in range(shared.workers)]
+        self._mine = self._presences[index]
+        self._outward = [ByteRing(shared.ring(index, i)) for i in range(shared.workers)]
+        self._inward = [ByteRing(shared.ring(i, index)) for i in range(shared.workers)]
+        self._wakes = list(wakes)
+        self._to_wake = 0
+        self._next = 0
+
+    def clear(self) -> None:
+        """A dead worker's successor begins: none of its flows lives on."""
+        self._mine.clear()
+
+    # -- what the stack tells ---------------------------------------------------------------
+
+    @cython.cfunc
+    def opened(self, flow_hash: cython.ulonglong) -> cython.void:
+        self._mine.opened(flow_hash)
+
+    @cython.cfunc
+    def closed(self, flow_hash: cython.ulonglong) -> cython.void:
+        self._mine.closed(flow_hash)
+
+    @cython.cfunc
+    def offer(
+        self,
+        flow_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """Put the frame into the ring of the first worker that may own its flow. True as well where
+        that ring is full: the frame is lost as on a wire, it is nobody's to refuse."""
+        i: cython.int
+        tried |= _ONE << self.index
+        for i in range(self.workers):
+            if tried & (_ONE << i):
+                continue
+            presence: Presence = self._presences[i]
+            if presence.may_own(flow_hash):
+                self._put(i, memory, at, length, flags, gso_size, interface_index, tried)
+                return True
+        return False
+
+    @cython.cfunc
+    def neighbour(
+        self,
+        interface_index: cython.int,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+    ) -> cython.void:
+        """Tell every other worker; that it was tried by everybody says not to tell it on."""
+        i: cython.int
+        for i in range(self.workers):
+            if i != self.index:
+                self._put(i, memory, at, length, 0, 0, interface_index, _EVERYBODY)
+
+    @cython.cfunc
+    def _put(
+        self,
+        target: cython.int,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.void:
+        """`kind` holds what is known of the frame: gso_size, the interface and the flags."""
+        ring: ByteRing = self._outward[target]
+        kind: cython.uint = (
+            (cython.cast(cython.uint, gso_size & 0xFFFF) << 16)
+            | (cython.cast(cython.uint, interface_index & 0xFF) << 8)
+            | cython.cast(cython.uint, flags & 0xFF)
+        )
+        if ring.put(kind, tried, memory, at, length):
+            self.handed_over += 1
+            self._to_wake |= _ONE << target
+        else:
+            self.dropped += 1
+
+    # -- what the worker does ---------------------------------------------------------------
+
+    @cython.ccall
+    def is_empty(self) -> cython.bint:
+        """Whether no message waits for this worker."""
+        i: cython.int
+        for i in range(self.workers):
+            ring: ByteRing = self._inward[i]
+            if i != self.index and not ring.is_empty():
+                return False
+        return True
+
+    @cython.ccall
+    def take(self) -> cython.bint:
+        """Take one message: a batch of one frame, with its `interface_index` and `tried`. False
+        when none waits, or the arena is full until the end of the breath."""
+        turn: cython.int
+        for turn in range(self.workers):
+            i: cython.int = (self._next + turn) % self.workers
+            if i != self.index and self._take_from(self._inward[i]):
+                self._next = (i + 1) % self.workers
+                return True
+        return False
+
+    @cython.cfunc
+    def _take_from(self, ring: ByteRing) -> cython.bint:
+        batch: ReceiveBatch = self.batch
+        batch.count = 0
+        if not batch.has_room(FRAME_LEN_MAX):
+            return False
+        length: cython.Py_ssize_t = ring.get(batch.arena, batch.used, FRAME_LEN_MAX)
+        if length < 0:
+            return False
+        kind: cython.uint = ring.kind
+        self.interface_index = cython.cast(cython.int, (kind >> 8) & 0xFF)
+        self.tried = ring.tag
+        batch.push(batch.used, length, kind & 0xFF, kind >> 16)
+        self.handed_in += 1
+        return True
+
+    @cython.ccall
+    def end_breath(self) -> cython.void:
+        """Received frames may be reused; wake those who have something to take."""
+        self.batch.clear()
+        if self._to_wake == 0:
+            return
+        i: cython.int
+        for i in range(self.workers):
+            if self._to_wake & (_ONE << i):
+                _wake(self._wakes[i])
+        self._to_wake = 0
+
+
+@cython.cfunc
+def _wake(fd: cython.int) -> cython.void:
+    try:
+        os.eventfd_write(fd, 1)
+    except BlockingIOError:
+        return  # its count is full: it is awake enough

@@ -1,0 +1,75 @@
+"""`serve`: handlers on links, in workers under a supervisor. What `corten.serve` is.
+
+The order matters. Everything that a worker needs is opened before the first fork: devices, shared
+memory, eventfds, secrets. A worker's body runs in its own process and makes the stack there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from corten.endpoint.error import CortenError
+from corten.endpoint.handler import Handler
+from corten.worker.crew import DRAIN_SECONDS, Crew, Job, kernel_crew, stack_crew
+from corten.worker.link import parse_link
+from corten.worker.plan import plan
+from corten.worker.supervisor import Supervisor
+
+Factory = Callable[[], Handler]
+
+
+def serve(
+    handlers: dict[int, Factory],
+    links: list[str],
+    workers: int = 1,
+    cpus: list[int] | None = None,
+    *,
+    busy_poll: bool = False,
+    setup: Callable[[Any], object] | None = None,
+    ready: Callable[[list[str]], object] | None = None,
+    config: Any = None,
+    drain_seconds: float = DRAIN_SECONDS,
+    report: Callable[[list[dict[str, int]]], object] | None = None,
+    supervised: bool = True,
+) -> int:
+    """Serve until SIGTERM or SIGINT has drained every worker; 0 then.
+
+    `handlers`: port to factory; a factory makes a handler for each connection. `links`: as
+    `--link` takes them. `setup(worker)` runs in each worker before its first connection, and
+    `ready(addresses)` here once every worker serves. `report(counters)` is called every second
+    with each worker's counters. `supervised=False` runs the only worker in this process.
+    CortenError, one line, for anything that cannot be.
+    """
+    groups = plan([parse_link(text) for text in links], workers, cpus).groups
+    job = Job(handlers, busy_poll, setup, config, drain_seconds)
+    addresses = [address for group in groups for address in group.addresses]
+    crews: list[Crew] = []
+    try:
+        for group in groups:
+            crews.append(kernel_crew(group, job) if group.is_kernel else stack_crew(group, job))
+        if supervised:
+            seats = [seat for crew in crews for seat in crew.seats]
+            counters = [c for crew in crews for c in crew.counters]
+            supervisor = Supervisor(
+                seats,
+                (lambda: ready(addresses)) if ready else None,
+                drain_seconds,
+                (lambda: report([c.snapshot() for c in counters])) if report else None,
+            )
+            return supervisor.run()
+        _run_here(crews, (lambda: ready(addresses)) if ready else None)
+    finally:
+        for crew in crews:
+            crew.close()
+    return 0
+
+
+def _run_here(crews: list[Crew], ready: Callable[[], object] | None) -> None:
+    seats = [seat for crew in crews for seat in crew.seats]
+    if len(seats) != 1:
+        raise CortenError(f"{len(seats)} workers need a supervisor: leave supervised=True")
+    seat = seats[0]
+    seat.on_ready = ready
+    seat.leads = True
+    seat.body(seat)

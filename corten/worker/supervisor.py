@@ -1,0 +1,322 @@
+"""The supervisor: owns every device, queue and shared memory, forks the workers and re-forks the dead.
+
+It never runs a stack, a thread or an event loop. Everything that a worker needs is open before the
+first fork, so a worker that dies is replaced by a child with the same queue, the same rings and the
+same secrets: nobody else's flows move. If the supervisor dies, the kernel ends the workers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from corten.endpoint.error import CortenError
+
+logger = logging.getLogger("corten")
+
+RESTART_FAST = 5  # deaths within `STEADY_S` of their start, in a row, that end everything
+STEADY_S = 1.0
+RESTART_PAUSE_S = 0.1  # before the second and later of them
+GRACE_S = 2.0  # beyond the drain before a worker is killed
+_PR_SET_PDEATHSIG = 1
+
+Body = Callable[["Seat"], None]
+Report = Callable[[list[dict[str, int]]], object]
+
+
+@dataclass
+class Seat:
+    """One worker's place: what stays when its process does not."""
+
+    index: int
+    cpu: int
+    body: Body  # runs in the child; returns when it has drained
+    fellows: list[int] = field(default_factory=list)  # indices of its group's workers
+    pid: int = 0
+    pidfd: int = -1
+    control: socket.socket | None = None  # supervisor's end in the supervisor, worker's in a worker
+    started: float = 0.0
+    starts: int = 0  # how often it was forked
+    fast_deaths: int = 0
+    is_ready: bool = False
+    leads: bool = False  # the lowest live worker of its group
+    due: float = 0.0  # when to fork it again; 0: it runs, or is done
+    on_ready: Callable[[], object] | None = None  # called where there is no supervisor to tell
+
+    def tell(self, **message: object) -> None:
+        """Send a message to the other end; a dead one hears nothing."""
+        if self.control is not None:
+            with suppress(OSError):
+                self.control.send(json.dumps(message).encode())
+
+
+class Supervisor:
+    """The seats, and the loop that keeps them occupied."""
+
+    def __init__(
+        self,
+        seats: list[Seat],
+        ready: Callable[[], object] | None = None,
+        drain_seconds: float = 5.0,
+        report: Callable[[], object] | None = None,
+        report_seconds: float = 1.0,
+    ) -> None:
+        self._seats = seats
+        self._ready = ready
+        self._drain_seconds = drain_seconds
+        self._report = report
+        self._report_seconds = report_seconds
+        self._poll = select.poll()
+        self._by_fd: dict[int, tuple[Seat, Callable[[Seat], None]]] = {}
+        self._stop_at = 0.0  # when the last worker is killed; 0: not stopping
+        self._failure = ""
+        self._signals = socket.socketpair()
+
+    def run(self) -> int:
+        """Fork, watch, restart; the exit code once every worker is gone. CortenError when a worker
+        could not begin."""
+        old = self._take_signals()
+        try:
+            gc.collect()
+            gc.freeze()  # what is shared with the children stays shared: no collector writes to it
+            for seat in self._seats:
+                self._fork(seat)
+            self._elect()
+            self._watch()
+        finally:
+            for seat in self._seats:
+                self._kill(seat)
+            gc.unfreeze()
+            self._give_signals_back(old)
+        if self._failure:
+            raise CortenError(self._failure)
+        return 0
+
+    # -- signals ------------------------------------------------------------------------------
+
+    def _take_signals(self) -> dict[int, Any]:
+        for end in self._signals:
+            end.setblocking(False)
+        old: dict[int, Any] = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        old[0] = signal.set_wakeup_fd(self._signals[1].fileno(), warn_on_full_buffer=False)
+        self._poll.register(self._signals[0], select.POLLIN)
+        return old
+
+    def _give_signals_back(self, old: dict[int, Any]) -> None:
+        signal.set_wakeup_fd(old.pop(0))
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        for end in self._signals:
+            end.close()
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        """First: drain. Again: no more patience."""
+        if not self._stop_at:
+            self._stop()
+        else:
+            self._stop_at = time.monotonic()
+
+    def _stop(self) -> None:
+        self._stop_at = time.monotonic() + self._drain_seconds + GRACE_S
+        for seat in self._seats:
+            seat.due = 0.0
+            if seat.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(seat.pid, signal.SIGTERM)
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        next_report = time.monotonic() + self._report_seconds
+        while any(seat.pid or seat.due for seat in self._seats):
+            now = time.monotonic()
+            if self._stop_at and now >= self._stop_at:
+                for seat in self._seats:
+                    self._kill(seat)
+                return
+            for seat in self._seats:
+                if seat.due and now >= seat.due:
+                    self._fork(seat)
+                    self._elect()
+            if self._report is not None and now >= next_report and not self._stop_at:
+                next_report = now + self._report_seconds
+                self._report()
+            for fd, _ in self._poll.poll(self._patience(now, next_report)):
+                self._dispatch(fd)
+
+    def _patience(self, now: float, next_report: float) -> int | None:
+        """Milliseconds until something is due; None: until something happens."""
+        moments = [seat.due for seat in self._seats if seat.due]
+        if self._stop_at:
+            moments.append(self._stop_at)
+        elif self._report is not None:
+            moments.append(next_report)
+        return max(0, int((min(moments) - now) * 1000) + 1) if moments else None
+
+    def _dispatch(self, fd: int) -> None:
+        if fd == self._signals[0].fileno():
+            with suppress(BlockingIOError):
+                self._signals[0].recv(4096)
+            return
+        found = self._by_fd.get(fd)  # gone: the seat died in this very round
+        if found is not None:
+            seat, function = found
+            function(seat)
+
+    # -- one worker ---------------------------------------------------------------------------
+
+    def _fork(self, seat: Seat) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        seat.due = 0.0
+        seat.starts += 1
+        seat.started = time.monotonic()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self._child(seat, theirs, ours, parent))
+        theirs.close()
+        ours.setblocking(False)
+        seat.control = ours
+        seat.pid = pid
+        seat.pidfd = os.pidfd_open(pid)
+        seat.is_ready = False
+        self._by_fd[seat.pidfd] = (seat, self._died)
+        self._by_fd[ours.fileno()] = (seat, self._heard)
+        self._poll.register(seat.pidfd, select.POLLIN)
+        self._poll.register(ours, select.POLLIN)
+
+    def _child(
+        self, seat: Seat, control: socket.socket, other: socket.socket, parent: int
+    ) -> int:
+        """The worker's process from its first instruction to its exit code."""
+        code = 1
+        try:
+            _end_with(parent)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            other.close()
+            for end in self._signals:
+                end.close()
+            for fellow in self._seats:
+                if fellow is not seat and fellow.control is not None:
+                    fellow.control.close()
+            os.sched_setaffinity(0, {seat.cpu})
+            control.setblocking(False)
+            seat.control = control
+            seat.body(seat)
+            code = 0
+        except CortenError as error:
+            seat.tell(failed=str(error))
+        except KeyboardInterrupt:
+            pass
+        except BaseException:
+            logger.exception("worker %d ended with an error", seat.index)
+            seat.tell(failed=f"worker {seat.index} could not begin: see the traceback above")
+        finally:
+            with suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+        return code
+
+    def _heard(self, seat: Seat) -> None:
+        """A message from a worker: it serves, or why it cannot."""
+        assert seat.control is not None
+        try:
+            data = seat.control.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self._forget(seat.control.fileno())
+            return
+        message = json.loads(data)
+        if "failed" in message and not self._everyone_was_ready():
+            self._failure = self._failure or str(message["failed"])
+            self._stop()
+        if message.get("ready"):
+            seat.is_ready = True
+            if self._ready is not None and all(each.is_ready for each in self._seats):
+                callback, self._ready = self._ready, None
+                callback()
+
+    def _everyone_was_ready(self) -> bool:
+        """A failure after that is a death like any other; before, it is the caller's to know."""
+        return all(seat.starts > 1 or seat.is_ready for seat in self._seats)
+
+    def _died(self, seat: Seat) -> None:
+        """Reap it; unless everything stops, its seat is taken again, at once the first time."""
+        _, status = os.waitpid(seat.pid, 0)
+        now = time.monotonic()
+        self._vacate(seat)
+        if self._stop_at:
+            return
+        seat.fast_deaths = seat.fast_deaths + 1 if now - seat.started < STEADY_S else 0
+        how = _how(status)
+        if seat.fast_deaths >= RESTART_FAST:
+            self._failure = f"worker {seat.index} {how} {RESTART_FAST} times in a row: giving up"
+            self._stop()
+            return
+        logger.warning("worker %d %s: starting it again", seat.index, how)
+        seat.due = now + (RESTART_PAUSE_S if seat.fast_deaths > 1 else 0.0)
+        self._elect()
+
+    def _vacate(self, seat: Seat) -> None:
+        self._forget(seat.pidfd)
+        os.close(seat.pidfd)
+        if seat.control is not None:
+            self._forget(seat.control.fileno())
+            seat.control.close()
+        seat.pid, seat.pidfd, seat.control = 0, -1, None
+
+    def _forget(self, fd: int) -> None:
+        if self._by_fd.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def _kill(self, seat: Seat) -> None:
+        """The end of patience."""
+        if seat.pid:
+            with suppress(ProcessLookupError):
+                os.kill(seat.pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(seat.pid, 0)
+            self._vacate(seat)
+
+    def _elect(self) -> None:
+        """The lowest live worker of each group leads: it announces, and answers for all."""
+        by_index = {seat.index: seat for seat in self._seats}
+        for seat in self._seats:
+            live = [i for i in seat.fellows if by_index[i].pid]
+            leads = bool(live) and seat.index == min(live)
+            if leads != seat.leads or seat.pid:
+                seat.leads = leads
+                seat.tell(leads=leads)
+
+
+def _end_with(parent: int) -> None:
+    """Die when the parent does, even if it was killed before this call."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"ended with exit code {os.waitstatus_to_exitcode(status)}"
