@@ -183,8 +183,11 @@ class Peer(Handler):
 
     def _after_gap(self, connection: Any) -> None:
         self.waiting = False
-        if not self.full:
-            self._send_more(connection)
+        try:
+            if not self.full:
+                self._send_more(connection)
+        except PlannedError:  # a timer's call belongs to no connection: end it by hand
+            connection.abort()
 
     def _maybe_close(self, connection: Any) -> None:
         side, plan = self.side, self.side.plan

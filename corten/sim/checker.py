@@ -35,7 +35,7 @@ class Checker:
         self.awake: dict[str, list[End]] = {}
         self.segments = 0
         self.is_on = True
-        self._excused: set[str] = set()
+        self.excused: set[str] = set()  # rules that are not applied
         self._resetters: set[str] = set()
 
     # -- hooks ------------------------------------------------------------------------------
@@ -107,11 +107,11 @@ class Checker:
     @contextmanager
     def excuse(self, *names: str) -> Iterator[None]:
         """Within, these rules are not applied; the test says why."""
-        self._excused |= set(names)
+        self.excused |= set(names)
         try:
             yield
         finally:
-            self._excused -= set(names)
+            self.excused -= set(names)
 
     # -- notes ------------------------------------------------------------------------------
 
@@ -186,5 +186,5 @@ class Checker:
         return lambda text: self._fail(now, end.host, name, text + about)
 
     def _fail(self, now: int, host: str, name: str, text: str) -> None:
-        if self.is_on and name not in self._excused:
+        if self.is_on and name not in self.excused:
             raise CheckFailure(f"[{name}] at {now / 1e6:.6f} ms {host}: {text}\n{self.tail()}")

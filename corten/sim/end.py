@@ -134,7 +134,8 @@ class End:
         # -- heard
         self.irs: int | None = None
         self.peer_syn = Options()
-        self.heard = Intervals()
+        self.heard = Intervals()  # the peer's octets that this end may have
+        self.sure = Intervals()  # … that it must have
         self.peer_fin_at: int | None = None
         self.fin_heard_ns = 0
         self.tsvals_heard: set[int] = set()
@@ -243,6 +244,7 @@ class End:
         self.irs = irs
         self.peer_syn = self.syns_heard[irs]
         self.heard.add(0, 1)
+        self.sure.add(0, 1)
         if self.peer_syn.timestamps:
             self.tsvals_heard.add(self.peer_syn.timestamps[0])
 
@@ -305,9 +307,11 @@ class End:
         if segment.flags & FIN and self.peer_fin_at is None:
             self.peer_fin_at = end - 1
             self.fin_heard_ns = now
-        before = self.frontier()
+        before = self.sure.frontier(0)
         if end > start:
             self.heard.add(start, end)
+            if certain:
+                self.sure.add(start, end)
         in_order = end - before if start <= before else 0
         if not certain or in_order <= 0 or segment.flags & SYN or not self._would_take(segment):
             return

@@ -114,11 +114,12 @@ def _join(first: tuple[bytes, int], second: bytes) -> tuple[bytes, int] | None:
         return None
     if a is None or b is None or a.flow != b.flow or first[0][:12] != second[:12]:
         return None
+    if a.flags != ACK or b.flags & ~PSH != ACK or not a.payload or not b.payload:
+        return None
     size = first[1] or len(a.payload)
-    plain = a.flags == ACK and b.flags & ~PSH == ACK and a.payload and b.payload
     follows = (a.seq + len(a.payload)) & 0xFFFFFFFF == b.seq and len(a.payload) % size == 0
     same = (a.ack, a.window, a.options, a.ttl) == (b.ack, b.window, b.options, b.ttl)
-    if not (plain and follows and same) or len(b.payload) > size:
+    if not (follows and same) or len(b.payload) > size:
         return None
     if len(first[0]) + len(b.payload) > MERGED_MAX:
         return None

@@ -101,8 +101,9 @@ def syn_spacing(end: End, segment: Segment, now: int, limits: Limits, fail: Fail
     asked = any(heard.flags & SYN for heard in end.breath.heard)
     times = end.syn_times
     if asked:
-        times.clear()  # an answer to a SYN, not a retransmission
-    elif times:
+        times.clear()  # an answer to a SYN, not a retransmission; the timer may go on beside it
+        return
+    if times:
         gap = now - times[-1]
         least = limits.syn_rto_ns
         if len(times) > 1:
@@ -151,6 +152,9 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
     if segment.flags & SYN or stop == start:
         return
     pieces = end.ledger.overlapping(start, stop)
+    first = next((piece for piece in pieces if piece.start <= end.acked < piece.end), None)
+    if first and not first.beyond_window and now - first.sent_ns >= limits.rto_floor_ns:
+        _timeout(end, now, limits, fail)
     for piece in pieces:
         waited = now - piece.sent_ns
         if piece.beyond_window or waited >= limits.rto_floor_ns:
@@ -161,9 +165,6 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
             f"octets {max(start, piece.start)}..{min(stop, piece.end)} again after"
             f" {waited / 1e6:g} ms without a reason (RFC 6298 5, RFC 5681 3.2)"
         )
-    first = next((piece for piece in pieces if piece.start <= end.acked < piece.end), None)
-    if first and not first.beyond_window and now - first.sent_ns >= limits.rto_floor_ns:
-        _timeout(end, now, limits, fail)
     window = end.edge_heard
     beyond = bool(segment.payload) and window is not None and stop > window
     end.ledger.put(max(start, end.acked), max(stop, end.acked), now, beyond)

@@ -25,6 +25,8 @@ SECOND_MS = 1000
 PATIENCE_MS = 3600 * SECOND_MS
 AFTERMATH_MS = 400 * SECOND_MS  # longer than any timer of a connection that is over
 PORT = 7000
+ADDRESSES = ("10.0.0.1", "10.0.0.2")
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 CLEAN_ERRORS = (ConnectionError, TimeoutError)
 
 
@@ -41,6 +43,7 @@ class Setting:
     mtu: int = 1500
     quantum_ns: int = 0
     stagger_ms: float = 0.0
+    dynamic_arp: bool = False
     wrap: str = ""  # "a_iss", "b_iss", "a_ts", "b_ts": start the clock so that this one wraps
     weather_may_kill: bool = False
 
@@ -55,8 +58,14 @@ def build(setting: Setting, seed: int, title: str, start_ns: int = 0) -> tuple[N
     wire = network.link(**setting.link)
     a = network.host("a", Config(**setting.a_config), quantum_ns=setting.quantum_ns)
     b = network.host("b", Config(**setting.b_config), quantum_ns=setting.quantum_ns)
-    a.attach(wire, "10.0.0.1/24", mtu=setting.mtu, offload=setting.a_offload)
-    b.attach(wire, "10.0.0.2/24", mtu=setting.mtu, offload=setting.b_offload)
+    known = dict(zip(ADDRESSES, MACS, strict=True))
+    if setting.dynamic_arp:
+        known = {}
+        network.checker.excused.add("syn_spacing")  # SYNs wait together for an address
+    for host, i, offload in ((a, 0, setting.a_offload), (b, 1, setting.b_offload)):
+        host.attach(
+            wire, f"{ADDRESSES[i]}/24", MACS[i], setting.mtu, offload, neighbours=known or None
+        )
     return network, a, b
 
 
@@ -173,6 +182,7 @@ def session(seed: int, faults: Iterable[Fault] = (), octets: int = 10_000) -> Ne
         link={"delay_ms": 5, "faults": faults},
         a_config={"receive_buffer": 8192},
         b_config={"receive_buffer": 8192},
+        dynamic_arp=True,
     )
     return play(setting, seed, f"session seed {seed}, faults: {', '.join(map(str, faults))}")
 
@@ -268,6 +278,7 @@ def random_setting(chance: Chance) -> Setting:
         quantum_ns=any_of(chance, 0, 0, 50_000, 3_000_000),
         stagger_ms=any_of(chance, 0, 3, 200),
         wrap=any_of(chance, "", "", "", "a_iss", "b_iss", "a_ts", "b_ts"),
+        dynamic_arp=chance.below(2) > 0,
         weather_may_kill=weather.loss >= 0.2,
     )
 
