@@ -20,7 +20,7 @@ from typing import Any
 from corten.endpoint.handler import Handler
 
 
-class ApplicationFailure(AssertionError):  # noqa: N818  # as AssertionError's other kin here
+class ApplicationFailure(AssertionError):
     """An application saw what must never happen."""
 
 

@@ -19,7 +19,7 @@ from corten.sim.end import Breath, End
 from corten.sim.packet import ACK, FIN, RST, SYN, Malformed, Segment, decode
 
 
-class CheckFailure(AssertionError):  # noqa: N818  # it is what it says
+class CheckFailure(AssertionError):
     """A host said what no correct TCP says."""
 
 

@@ -208,6 +208,8 @@ class End:
             self.breath.heard.append(segment)
         if segment.flags & SYN:
             self.syns_heard[segment.seq] = segment.options
+            if segment.options.timestamps:
+                self.tsvals_heard.add(segment.options.timestamps[0])
         if self.iss is None:
             return
         if self.irs is None and not self._learn_irs(segment):
@@ -308,18 +310,19 @@ class End:
             self.peer_fin_at = end - 1
             self.fin_heard_ns = now
         before = self.sure.frontier(0)
+        inside = self.edge_sent is not None and start + len(segment.payload) <= self.edge_sent
+        certain = certain and inside and self._would_take(segment)
         if end > start:
             self.heard.add(start, end)
             if certain:
                 self.sure.add(start, end)
         in_order = end - before if start <= before else 0
-        if not certain or in_order <= 0 or segment.flags & SYN or not self._would_take(segment):
+        if not certain or in_order <= 0 or segment.flags & SYN:
             return
-        if self.edge_sent is not None and end - bool(segment.flags & FIN) <= self.edge_sent:
-            self.owed_octets += in_order
-            self.owed_to = end
-            if self.owed_since is None:
-                self.owed_since = now
+        self.owed_octets += in_order
+        self.owed_to = end
+        if self.owed_since is None:
+            self.owed_since = now
 
     def _would_take(self, segment: Segment) -> bool:
         """Whether any correct stack takes this segment's octets."""

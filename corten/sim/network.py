@@ -35,7 +35,7 @@ MILLISECOND = 1_000_000
 EVENTS_MAX = 2_000_000
 
 
-class SimulationFailure(AssertionError):  # noqa: N818  # it is what it says
+class SimulationFailure(AssertionError):
     """What was expected of a run did not happen. The text has the seed and the last packets."""
 
 

@@ -20,7 +20,7 @@ ETHERNET_LEN = 14
 IPV4, IPV6, TCP = 0x0800, 0x86DD, 6
 
 
-class Malformed(ValueError):  # noqa: N818  # it is what it says
+class Malformed(ValueError):
     """A header that cannot be true."""
 
 

@@ -153,7 +153,7 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
         return
     pieces = end.ledger.overlapping(start, stop)
     first = next((piece for piece in pieces if piece.start <= end.acked < piece.end), None)
-    if first and not first.beyond_window and now - first.sent_ns >= limits.rto_floor_ns:
+    if first and now - first.sent_ns >= limits.rto_floor_ns:
         _timeout(end, now, limits, fail)
     for piece in pieces:
         waited = now - piece.sent_ns

@@ -22,7 +22,7 @@ Rules. Every segment that the stack sends must be expected: the next `expect`, `
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,6 +65,7 @@ class Flow:
         self.stamping = False
         self.stamp_base = 1000
         self.stamp_heard = 0
+        self.win = 65535  # what the peer announces, until told otherwise
         self.window = 0  # the last one announced, as it stood in the segment
 
 
@@ -128,6 +129,7 @@ class Trace:
         self.peer_port = PeerPort(self.peer)
         self.link.attach(self.peer_port)  # type: ignore[arg-type]
         self.held = False
+        self.accept: Callable[[], App] = lambda: App(self)  # makes the handler of a connection
         self.last_ns = self.network.now
         if listen is not None:
             self.flow.stack_port = listen
@@ -143,7 +145,7 @@ class Trace:
         return Config(**settings)
 
     def _accept(self) -> App:
-        self.apps.append(App(self))
+        self.apps.append(self.accept())
         return self.apps[-1]
 
     @property
@@ -201,13 +203,15 @@ class Trace:
         return self.flow
 
     def send(self, ms: float, flags: str, seq: int | None = None, ack: int | None = None,
-             data: bytes | int = b"", win: int = 65535, raw_options: bytes | None = None,
+             data: bytes | int = b"", win: int | None = None, raw_options: bytes | None = None,
              **options: Any) -> None:  # fmt: skip
         """The peer sends a segment `ms` after the event before. Without `seq`: the next octet;
-        without `ack`: all that was heard. `data` as a number: so many octets of a pattern."""
+        without `ack`: all that was heard; without `win`: as before. `data` as a number: so many
+        octets of a pattern."""
         if ms:
             self._run_to(self.last_ns + int(ms * MILLISECOND))
         flow = self.flow
+        flow.win = flow.win if win is None else win
         seq = flow.next if seq is None else seq
         ack = flow.heard if ack is None else ack
         payload = pattern(seq, data) if isinstance(data, int) else data
@@ -216,7 +220,7 @@ class Trace:
             THERE, HERE, flow.port, flow.stack_port,
             (flow.isn + seq) & 0xFFFFFFFF,
             ((flow.iss or 0) + ack) & 0xFFFFFFFF if bits & ACK else 0,
-            bits, win, self._options(bits, options), payload, HERE_MAC, THERE_MAC,
+            bits, flow.win, self._options(bits, options), payload, HERE_MAC, THERE_MAC,
         )  # fmt: skip
         flow.next = max(flow.next, seq + segment.span)
         self.inject(encode(segment, raw_options))

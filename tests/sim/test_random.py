@@ -1,6 +1,7 @@
 """Seeds by the thousand: networks, settings and conversations by chance.
 
-CORTEN_SEEDS says how many (`./dev test sim` splits them over the workers). A failure names its seed:
+CORTEN_SEEDS says how many (`./dev test sim` splits them over the workers). A failure names its
+seed:
 `python -m corten.sim --scenario random --seed N --trace` shows it again.
 """
 

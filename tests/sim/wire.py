@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from corten.sim.checker import Checker
+import pytest
+
+from corten.sim.checker import Checker, CheckFailure
 from corten.sim.packet import Options, Segment, encode, flags_value
 from corten.sim.rules import Limits
 
@@ -91,3 +95,12 @@ class Paper:
         self.say("b", "S.", 0, 1, **{"mss": 1460, **stamps, **options})
         stamps = {"ts": (101, 900)} if ts else {}
         self.say("a", ".", 1, 1, **stamps)
+
+
+@contextmanager
+def fires(rule: str, text: str = "") -> Iterator[None]:
+    """The block breaks `rule`, and the failure says `text`."""
+    with pytest.raises(CheckFailure) as caught:
+        yield
+    assert str(caught.value).startswith(f"[{rule}]"), str(caught.value)
+    assert text in str(caught.value)

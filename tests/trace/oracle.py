@@ -113,16 +113,31 @@ def in_window(v: Variables, s: Arrival) -> bool:
 
 def otherwise(state: str, v: Variables, s: Arrival) -> Verdict:
     """3.10.7.4"""
+    verdict = on_rst(state, v, s) if s.rst else synchronized(state, v, s)
+    if state == "SYN_RECEIVED" and (s.rst or s.syn or not s.ack_bit or not in_window(v, s)):
+        # a SYN-ACK sent again acknowledges as well
+        again = {("SYN.", *answer[1:]) for answer in verdict.answers if answer[:1] == ("ACK",)}
+        return Verdict(verdict.answers | again | crossed(v, s), verdict.reset)
+    return verdict
+
+
+def crossed(v: Variables, s: Arrival) -> frozenset[Answer]:
+    """The SYN-ACK of a simultaneous open lies before the window, and figure 8 believes it all the
+    same: what a segment without its SYN would be answered is right too."""
+    if s.rst or not (s.syn and s.ack_bit) or s.seq != v.rcv_nxt - 1:
+        return frozenset()
+    bare = Arrival(False, True, False, s.fin, v.rcv_nxt, s.ack, s.data)
+    return synchronized("SYN_RECEIVED", v, bare).answers
+
+
+def synchronized(state: str, v: Variables, s: Arrival) -> Verdict:
+    """3.10.7.4, from the first check on."""
     ack: Answer = ("ACK", v.rcv_nxt)
-    if s.rst:
-        return on_rst(state, v, s)
     if state == "TIME_WAIT" and s.syn and not s.ack_bit and s.seq > v.rcv_nxt:
         # MAY-2, RFC 6191: a new connection if its sequence numbers are beyond the old one's
-        return one_of(ack, ("SYN.", s.seq + 1), ("SYN.", s.seq + s.length))
+        synfin = [NOTHING] if s.fin else []
+        return one_of(ack, ("SYN.", s.seq + 1), ("SYN.", s.seq + s.length), *synfin)
     if not in_window(v, s):
-        again: Answer = ("SYN.", v.rcv_nxt)
-        if state == "SYN_RECEIVED" and s.syn:
-            return one_of(ack, again)
         return one_of(ack)
     if s.syn:
         return on_syn(state, v)
@@ -131,7 +146,8 @@ def otherwise(state: str, v: Variables, s: Arrival) -> Verdict:
     if state == "SYN_RECEIVED" and not v.una < s.ack <= v.nxt:
         return one_of(("RST", s.ack))
     if state != "SYN_RECEIVED" and not v.una - v.max_wnd <= s.ack <= v.nxt:
-        return one_of(ack)
+        # in TIME-WAIT nothing but a FIN again is spoken of
+        return one_of(ack, *([NOTHING] if state == "TIME_WAIT" else []))
     return on_text(state, v, s)
 
 

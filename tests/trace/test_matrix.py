@@ -47,13 +47,12 @@ def established(t: Trace) -> None:
 
 def no_window(t: Trace) -> None:
     """ESTABLISHED with a receive window of 0."""
-    established(t)
+    t.established(win=WINDOW)
     t.app.pause()
-    window = BUFFER
-    while window:
-        t.send(0, ".", ack=1, win=WINDOW, data=min(window, 1000))
+    while t.flow.window:
+        t.send(0, ".", ack=1, data=min(t.flow.window, 1000))
         t.advance(60)
-        window = t.heard()[-1].window
+    t.heard()
 
 
 def fin_wait_1(t: Trace) -> None:
@@ -149,7 +148,7 @@ def one_case(t: Trace, state: str, arrival: Arrival, win: int) -> str:
     t.advance(60)
     heard = [s for s in t.heard() if s.target_port == t.flow.port]
     answers = [answer_of(t, segment) for segment in heard] or [()]
-    verdict = segment_arrives(state.split(",")[0], v, arrival)
+    verdict = segment_arrives(state.partition(",")[0], v, arrival)
     what = f"{state} {v} got {flags or '-'} {arrival}"
     allowed = {_wrapped(answer) for answer in verdict.answers}
     if len(answers) > 1 or answers[0] not in allowed:
