@@ -253,7 +253,8 @@ def resend(
         taken += 1
     tcb.rtx_nxt = seq_add(seq, taken)
     tcb.sent_at = now
-    if tcb.rtx_at == 0:
+    if tcb.rtx_at == 0 or seq == tcb.snd_una:
+        # never again within an RTO of its last transmission (RFC 6298 5)
         tcb.rtx_at = now + tcb.rto
     host.counters.add(
         RETRANSMITTED_SEGMENTS, (sent + tcb.snd_mss - 1) // tcb.snd_mss if sent else 1
