@@ -55,7 +55,9 @@ def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.voi
     tcb.snd_mss = tcb.peer_mss if tcb.peer_mss < room else room
     if tcb.timestamps_ok:
         tcb.snd_mss -= TIMESTAMP_OPTION_LEN
-    tcb.rcv_mss = DEFAULT_MSS
+    if tcb.timestamps_ok:
+        room -= TIMESTAMP_OPTION_LEN
+    tcb.rcv_mss = room if room < DEFAULT_MSS else DEFAULT_MSS
 
 
 @cython.cfunc
