@@ -43,7 +43,6 @@ from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.output import output
-from cython.cimports.corten.tcp.state import CLOSED
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.time_wait_table import (
     expire_time_waits,
@@ -328,7 +327,7 @@ class Stack:
         kept: list | None = None
         tcb: Tcb
         for tcb in active:
-            if tcb.events != 0 and not (tcb.paused and tcb.state != CLOSED):
+            if tcb.events != 0 and not tcb.paused:
                 if kept is None:
                     kept = []
                 kept.append(tcb)

@@ -271,6 +271,7 @@ class TcpConnection(Tcb):
     def _reset(self, error: object) -> cython.void:
         """RST to the peer (RFC 9293 3.10.5), and the connection is over."""
         host: TcpHost = self.host
+        self.events = 0  # nothing but on_close follows
         if self.state != SYN_SENT:
             # a window has to be somewhere near for the peer to believe it: SND.NXT is (RFC 5961)
             emit_reset(
@@ -294,7 +295,7 @@ class TcpConnection(Tcb):
         if not self.paused:
             return
         self.paused = False
-        if self.closed or self.state == CLOSED:
+        if self.closed:
             return
         if self.retained_len + self.slices_len > 0:
             self.events |= EVENT_DATA

@@ -36,8 +36,15 @@ def deliver(host: TcpHost, tcb: TcpConnection) -> cython.void:
         _failed(host, tcb, error)
     if tcb.first_slice >= 0:
         host.retain(tcb)
-    if tcb.events & EVENT_CLOSE:
+    if tcb.events & EVENT_CLOSE and not _holds_back(tcb):
         _close(host, tcb)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _holds_back(tcb: TcpConnection) -> cython.bint:
+    """Closed in good order, but paused before the end: on_close waits for `resume`."""
+    return tcb.paused and tcb.error is None and tcb.fin_received and not tcb.eof_delivered
 
 
 @cython.cfunc
