@@ -39,8 +39,14 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         fresh = note_sack(tcb, seg)
     old_window: cython.uint = tcb.snd_wnd
     window: cython.uint = seg.window << tcb.snd_shift
-    if seq_le(tcb.snd_una, seg.ack) and (
-        seq_lt(tcb.snd_wl1, seg.seq) or (tcb.snd_wl1 == seg.seq and seq_le(tcb.snd_wl2, seg.ack))
+    # RFC 9293 3.10.7.4, and whenever SND.UNA moves: were the window's left edge to move alone, its
+    # right one would lie beyond what the peer ever offered
+    if seq_lt(tcb.snd_una, seg.ack) or (
+        tcb.snd_una == seg.ack
+        and (
+            seq_lt(tcb.snd_wl1, seg.seq)
+            or (tcb.snd_wl1 == seg.seq and seq_le(tcb.snd_wl2, seg.ack))
+        )
     ):
         _update_window(host, tcb, seg, window, now)
     if seq_gt(seg.ack, tcb.snd_una):
