@@ -27,7 +27,7 @@ from cython.cimports.corten.wire.reason import (
     OUT_OF_ORDER,
     TCP_REASSEMBLY_FULL,
 )
-from cython.cimports.corten.wire.tcp import FIN, Segment
+from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
 
 if not cython.compiled:
     REASSEMBLY_FACTOR = 2  # true cost of what is kept, in receive buffers
@@ -45,7 +45,7 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         tcb.ack_now = True  # a retransmission of what came before the peer's FIN
         host.mark(tcb)
         return ACCEPTED
-    seq: cython.uint = seg.seq
+    seq: cython.uint = seq_add(seg.seq, 1) if seg.flags & SYN else seg.seq
     at: cython.Py_ssize_t = seg.payload_at
     length: cython.Py_ssize_t = seg.payload_len
     if seq_lt(seq, tcb.rcv_nxt):

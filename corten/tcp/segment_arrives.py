@@ -137,7 +137,8 @@ def first_sequence(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) 
 def _acceptable(tcb: Tcb, seg: Segment) -> cython.bint:
     """The four cases of RFC 9293, table 6. A SYN-RECEIVED connection's own SYN, come again, is let
     through to the fourth check by its RCV.NXT - 1 (RFC 5961 4)."""
-    length: cython.uint = seg.length()
+    # of a RST the sequence number alone counts, whatever it carries (RFC 5961 3.2, MUST-66)
+    length: cython.uint = 0 if seg.flags & RST else seg.length()
     window: cython.uint = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
     if seg.flags & SYN and tcb.state == SYN_RECEIVED and seg.seq == tcb.irs:
         return True

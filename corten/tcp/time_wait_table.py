@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.clock import NEVER
-from cython.cimports.corten.core.serial import seq_add
+from cython.cimports.corten.core.serial import seq_add, seq_between
 from cython.cimports.corten.tcp.emit import emit_ack_of, timestamp_of
 from cython.cimports.corten.tcp.host import TIME_WAIT_IDS, TcpHost
 from cython.cimports.corten.tcp.time_wait import TimeWait
-from cython.cimports.corten.wire.reason import ACCEPTED, TCP_BAD_STATE
-from cython.cimports.corten.wire.tcp import FIN, RST, SYN, Segment
+from cython.cimports.corten.wire.reason import ACCEPTED, TCP_BAD_STATE, TCP_NO_ACK_BIT
+from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment
 
 
 @cython.cfunc
@@ -88,11 +88,23 @@ def time_wait_arrives(
     reopen it has been seen to by the caller."""
     if seg.flags & RST:
         return TCP_BAD_STATE
+    if seg.flags & (SYN | ACK) == 0 and _in_window(ended, seg):
+        return TCP_NO_ACK_BIT
     if seg.flags & FIN and seq_add(seg.seq, seg.length()) == ended.rcv_nxt:
         ended.until = now + host.config.time_wait_ns  # the FIN again: restart 2 MSL
     if seg.flags & (SYN | FIN) or seg.length() > 0 or seg.seq != ended.rcv_nxt:
         owe_ack(host, ended)
     return ACCEPTED
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _in_window(ended: TimeWait, seg: Segment) -> cython.bint:
+    """Whether its first or its last octet is inside the receive window."""
+    edge: cython.uint = seq_add(ended.rcv_nxt, ended.rcv_wnd)
+    length: cython.uint = seg.length()
+    last: cython.uint = seq_add(seg.seq, length - 1) if length > 0 else seg.seq
+    return seq_between(seg.seq, ended.rcv_nxt, edge) or seq_between(last, ended.rcv_nxt, edge)
 
 
 @cython.cfunc
