@@ -27,7 +27,7 @@ class Classes:
         self.table = Memory(table)
 
 
-@cython.cfunc
+@cython.ccall
 def skip_class(
     memory: Memory,
     at: cython.Py_ssize_t,
@@ -45,7 +45,7 @@ def skip_class(
     return at
 
 
-@cython.cfunc
+@cython.ccall
 def skip_text(memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """The first position in at..end that holds a control octet other than HTAB, or `end`.
 
@@ -85,7 +85,7 @@ def _skip_words(
     return at
 
 
-@cython.cfunc
+@cython.ccall
 def same_octets(memory: Memory, at: cython.Py_ssize_t, data: bytes) -> cython.bint:
     """Whether the octets at `at` are those of `data`. IndexError when fewer lie there."""
     length: cython.Py_ssize_t = len(data)
@@ -96,7 +96,7 @@ def same_octets(memory: Memory, at: cython.Py_ssize_t, data: bytes) -> cython.bi
     return bytes(memory._base[at : at + length]) == data
 
 
-@cython.cfunc
+@cython.ccall
 def same_folded(memory: Memory, at: cython.Py_ssize_t, lower: bytes) -> cython.bint:
     """As `same_octets`, but A..Z equals a..z; `lower` must hold no capital letter."""
     length: cython.Py_ssize_t = len(lower)
