@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from corten.endpoint.error import CortenError
+
 BUFFER_MAX = 65536  # octets held back, or one write
 _ODD = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
 
@@ -18,7 +20,10 @@ class AccessLog:
 
     def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self.fd = os.open(path, flags, 0o644)
+        try:
+            self.fd = os.open(path, flags, 0o644)
+        except OSError as error:
+            raise CortenError(f"cannot write {path}: {error.strerror}") from None
         self._lines: list[bytes] = []
         self._length = 0
 

@@ -47,7 +47,7 @@ def parse_date(text: bytes, now: int) -> int:
     try:
         words = text.decode("ascii").split(" ")
     except UnicodeDecodeError:
-        return -1
+        return -1  # silent: it is the answer
     if len(words) == 6 and words[5] == "GMT" and words[0][-1:] == "," and words[0][:-1] in _DAYS:
         if len(words[1]) == 2 and len(words[3]) == 4:
             return _seconds(words[1], words[2], words[3], words[4])

@@ -168,7 +168,7 @@ class Head:
         length = self.target_at + self.target_len - self.method_at
         return b"%s HTTP/1.%d" % (read(self.memory, self.at + self.method_at, length), self.minor)
 
-    @cython.cfunc
+    @cython.ccall
     def keep(self) -> cython.void:
         """Copy a head that is DONE, so that it outlives the octets given to `feed`."""
         if self._carry is None:
@@ -188,10 +188,10 @@ class Head:
             larger: Arena = Arena(size)
             if carry is not None:
                 copy(larger, 0, carry, 0, self._carry_len)
-            self._carry = larger
-        copy(self._carry, self._carry_len, memory, at, length)
+            self._carry = carry = larger
+        copy(carry, self._carry_len, memory, at, length)
         self._carry_len = need
-        self.memory = self._carry
+        self.memory = carry
         self.at = 0
 
     @cython.cfunc

@@ -98,6 +98,7 @@ def page(
     minor: int = 1,
     keep_alive: bool = False,
     fields: bytes = b"",
+    *,
     with_body: bool = True,
 ) -> Reply:
     """A reply that carries a status and a short page that says so."""
@@ -122,16 +123,16 @@ def decide(head: Head, entry: Entry | int, date: bytes, now: int) -> Reply:
     if head.method not in (GET, HEAD):
         return page(405, date, head.minor, keep_alive, b"Allow: GET, HEAD\r\n")
     if isinstance(entry, int):
-        return page(entry, date, head.minor, keep_alive and entry != 400, b"", with_body)
+        return page(entry, date, head.minor, keep_alive and entry != 400, with_body=with_body)
     if entry.kind == FORBIDDEN:
-        return page(403, date, head.minor, keep_alive, b"", with_body)
+        return page(403, date, head.minor, keep_alive, with_body=with_body)
     if entry.kind == MOVED:
         target = head.path().partition(b"?")
         fields = b"Location: %s%s%s\r\n" % (entry.path, target[1], target[2])
-        return page(301, date, head.minor, keep_alive, fields, with_body)
+        return page(301, date, head.minor, keep_alive, fields, with_body=with_body)
     status = _condition(head, entry, now)
     if status == 412:
-        return page(412, date, head.minor, keep_alive, b"", with_body)
+        return page(412, date, head.minor, keep_alive, with_body=with_body)
     if status == 304:
         option = connection_option(head.minor, keep_alive)
         fields = b"ETag: %s\r\n" % entry.etag

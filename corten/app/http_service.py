@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cython
 from cython.cimports.corten.app.http_head import Head
@@ -37,12 +38,13 @@ class Service:
     header_timeout: cython.double
     idle_timeout: cython.double
     send_timeout: cython.double
-    log: object  # an AccessLog, or None
-    _clock: object
+    log: Any  # an AccessLog, or None
+    _clock: Callable[[], float]
 
     def __init__(
         self,
         site: Site,
+        *,
         header_timeout: cython.double = 10.0,
         idle_timeout: cython.double = 60.0,
         send_timeout: cython.double = 30.0,
@@ -64,7 +66,7 @@ class Service:
         self._clock = clock
 
     @cython.cfunc
-    def refresh(self, worker: object) -> cython.void:
+    def refresh(self, worker: Any) -> cython.void:
         """Read the clock, and again when its second is over: an idle worker is not woken for it."""
         now: float = self._clock()
         left: float = int(now) + 1 - now
@@ -72,8 +74,8 @@ class Service:
         self.date = format_date(int(now))
         self.second += 1
         self.fresh = True
-        self.late = worker.time() + left  # type: ignore[attr-defined]
-        worker.call_later(left, self.expire)  # type: ignore[attr-defined]
+        self.late = worker.time() + left
+        worker.call_later(left, self.expire)
 
     def expire(self) -> None:
         """The second is over."""
@@ -116,7 +118,7 @@ class Stream:
         try:
             data = os.pread(self.fd, min(self.left, CHUNK), self.at)
         except OSError:
-            return b""
+            return b""  # silent: as if it had become shorter
         self.at += len(data)
         self.left -= len(data)
         return data

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import cython
 from cython.cimports.corten.app.http_body import Body
@@ -38,8 +39,11 @@ from cython.cimports.corten.core.arena import Buffer, read
 from cython.cimports.corten.endpoint.connection import Connection, Span
 from cython.cimports.corten.endpoint.handler import Handler
 
+from corten.app.access_log import AccessLog
 from corten.app.http_reply import CONTINUE, decide, page
 from corten.app.http_service import Stream
+from corten.app.site import load
+from corten.endpoint.error import CortenError
 
 if not cython.compiled:
     REQUESTS_AN_EVENT = 64  # pipelined requests answered before other connections have their turn
@@ -65,7 +69,7 @@ class Httpd(Handler):
     _served: cython.bint  # at least one request
     _head: Head | None  # one that came in pieces, or waits for its body
     _body: Body | None
-    _stream: object  # a Stream, or None
+    _stream: Any  # a Stream, or None
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -109,7 +113,7 @@ class Httpd(Handler):
     def on_timeout(self, connection: Connection) -> None:
         """See what the connection is waiting for, and whether it has waited too long."""
         service: Service = self.service
-        now: cython.double = connection.worker.time()  # type: ignore[attr-defined]
+        now: cython.double = connection.worker.time()
         if self._deadline > 0 and now >= self._deadline:
             self._refuse(connection, 408, 0)
         elif self._stream is not None or connection.queued_len() > 0:
@@ -178,7 +182,7 @@ class Httpd(Handler):
     @cython.cfunc
     def _yield(self, connection: Connection) -> cython.void:
         self._scheduled = True
-        connection.worker.call_soon(self._again, connection)  # type: ignore[attr-defined]
+        connection.worker.call_soon(self._again, connection)
 
     @cython.cfunc
     def _take(self, connection: Connection, service: Service) -> cython.void:
@@ -225,7 +229,7 @@ class Httpd(Handler):
             service.note(connection, head.request_line(), 200, entry.length)
         connection.consume(taken)
         self._begin_anew()
-        ready: Buffer = entry.keep if keep_alive else entry.close
+        ready: Buffer = cython.cast(Buffer, entry.keep if keep_alive else entry.close)
         below: cython.bint = connection.send_slice(ready, 0, ready.size)
         if entry.rest > 0:
             below = connection.send_slice(service.site.memory, entry.at, entry.rest)
@@ -253,16 +257,16 @@ class Httpd(Handler):
             self._head = head
             service.head = Head()
         if self._deadline == 0.0:
-            now: cython.double = connection.worker.time()  # type: ignore[attr-defined]
+            now: cython.double = connection.worker.time()
             self._deadline = now + service.header_timeout
             connection.set_timeout(service.header_timeout)
 
     @cython.cfunc
     def _take_body(self, connection: Connection, span: Span) -> cython.void:
-        body: Body = self._body
+        body: Body = cython.cast(Body, self._body)
         taken: cython.Py_ssize_t = body.feed(span.memory, span.at, span.length)
         if body.verdict == DONE:
-            self._reply(connection, self._head, taken)
+            self._reply(connection, cython.cast(Head, self._head), taken)
         elif body.verdict == MORE:
             connection.consume(taken)
         else:
@@ -290,15 +294,15 @@ class Httpd(Handler):
         service: Service = self.service
         if not service.fresh:
             service.refresh(connection.worker)
-        entry: object = service.site.resolve(head.path())
+        entry: Any = service.site.resolve(head.path())
         fd: cython.int = -1
         if isinstance(entry, Entry) and entry.kind == DISK:
             try:
                 fd = service.site.open_disk(entry)
             except PermissionError:
-                entry = 403
+                entry = 403  # silent: it is the answer
             except OSError:
-                entry = 404
+                entry = 404  # silent: it is the answer
         reply: Reply = decide(head, entry, service.date, service.wall)
         if service.log is not None:
             service.note(connection, head.request_line(), reply.status, reply.body_len)
@@ -324,7 +328,7 @@ class Httpd(Handler):
                 self._pump(connection)
                 return
         elif reply.body_len > 0:
-            entry: Entry = reply.entry
+            entry: Entry = cython.cast(Entry, reply.entry)
             self._sent += reply.body_len
             if not connection.send_slice(
                 self.service.site.memory, entry.at + reply.body_at, reply.body_len
@@ -367,7 +371,7 @@ class Httpd(Handler):
         head: Head = service.head
         if self._head is not None:
             head = self._head
-        reply: Reply = page(status, service.date, 1, False, b"", head.method != HEAD)
+        reply: Reply = page(status, service.date, with_body=head.method != HEAD)
         if service.log is not None:
             service.note(connection, head.request_line(), status, 0)
         connection.consume(taken)
@@ -386,3 +390,51 @@ class Httpd(Handler):
 def factory(service: Service) -> Callable[[], Handler]:
     """What to listen with: makes a handler for each new connection."""
     return partial(Httpd, service)
+
+
+def command(
+    port: int,
+    root: str,
+    serve: Callable[..., int],
+    *,
+    memory: str | int = "512M",
+    sums: bool = False,
+    header_timeout: float = 10.0,
+    idle_timeout: float = 60.0,
+    send_timeout: float = 30.0,
+    access_log: str = "",
+    **options: object,
+) -> int:
+    """`corten httpd PORT ROOT`: load the site, then serve it; the exit code.
+
+    `serve` is called as `serve({port: factory}, **options)` and runs the workers. `sums` prepares
+    checksums for links that do not offload them. CortenError when the command is wrong.
+    """
+    if not 0 < port < 65536:
+        raise CortenError(f"port {port} is out of range: 1 to 65535")
+    for name, seconds in (
+        ("header", header_timeout),
+        ("idle", idle_timeout),
+        ("send", send_timeout),
+    ):
+        if not 0 < seconds < 1e9:
+            raise CortenError(f"--{name}-timeout {seconds}: a number of seconds above 0")
+    site = load(root, octets_of(memory), sums)
+    service = Service(
+        site,
+        header_timeout=header_timeout,
+        idle_timeout=idle_timeout,
+        send_timeout=send_timeout,
+        log=AccessLog(access_log) if access_log else None,
+    )
+    return serve({port: factory(service)}, **options)
+
+
+def octets_of(text: str | int) -> int:
+    """512M, 64k, 2G or a plain number, as octets (powers of 1024). CortenError for anything else."""
+    digits = str(text).strip().upper().removesuffix("B")
+    shift = {"K": 10, "M": 20, "G": 30}.get(digits[-1:], 0)
+    digits = digits[:-1] if shift else digits
+    if not digits.isascii() or not digits.isdigit():
+        raise CortenError(f"--memory {text}: a size such as 512M")
+    return int(digits) << shift

@@ -4,8 +4,8 @@
 
 The ancestor of this project measured 500 front pages of well-known sites: mean 126 KB, median
 68 KB, from 3.5 KB to 1.1 MB, and how many fell into each bin of 50 KB. The pages made here have
-exactly those figures, whatever the seed; their text is of the language of no country. Beside them, in
-`size/`, lie files of fixed sizes.
+exactly those figures, whatever the seed; their text is in the language of no country. Beside
+them, in `size/`, lie files of fixed sizes.
 
 Rules. The same seed makes the same octets, on every version of Python: only `Random.random` is
 drawn from, whose sequence is promised. A KB is 1,000 octets.
@@ -27,8 +27,64 @@ MEDIAN = 68_000
 MEAN = 126_000
 FIXED = {"100.htm": 100, "1k.htm": 1_000, "10k.htm": 10_000, "60k.htm": 60_000}  # in size/
 
-_ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr pl pr sh sl st tr é ö".split()
-_RHYMES = "a e i o u ai ar el en er ia in is on or um an ent ing ure ä ø".split()
+_ONSETS = (
+    "b",
+    "c",
+    "d",
+    "f",
+    "g",
+    "h",
+    "j",
+    "k",
+    "l",
+    "m",
+    "n",
+    "p",
+    "r",
+    "s",
+    "t",
+    "v",
+    "w",
+    "z",
+    "br",
+    "ch",
+    "cl",
+    "dr",
+    "fl",
+    "gr",
+    "pl",
+    "pr",
+    "sh",
+    "sl",
+    "st",
+    "tr",
+    "é",
+    "ö",
+)
+_RHYMES = (
+    "a",
+    "e",
+    "i",
+    "o",
+    "u",
+    "ai",
+    "ar",
+    "el",
+    "en",
+    "er",
+    "ia",
+    "in",
+    "is",
+    "on",
+    "or",
+    "um",
+    "an",
+    "ent",
+    "ing",
+    "ure",
+    "ä",
+    "ø",
+)
 _PARAGRAPHS = 1500  # different ones
 _STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:60em;margin:auto}nav a{margin-right:1em}"

@@ -178,6 +178,9 @@ def _is_inside(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root if root.endswith(b"/") else root + b"/")
 
 
+Known = dict[tuple[int, int, bytes], Entry]  # by device, inode and media type
+
+
 # -- loading --------------------------------------------------------------------------------
 
 
@@ -203,21 +206,21 @@ def load(root: str, memory_max: int = 512 << 20, sums: bool = False) -> Site:
 def _walk(site: Site, files: list[tuple[int, bytes, bytes]]) -> None:
     """Find the regular files of the tree as (size, path on the wire, real path)."""
     root = site.root
-    todo = [(root, b"/", (root,))]
+    todo: list[tuple[bytes, bytes, tuple[bytes, ...]]] = [(root, b"/", (root,))]
     site.entries[b"/"] = Entry(FORBIDDEN)
     while todo:
         directory, prefix, above = todo.pop()
         try:
             listing = sorted(os.scandir(directory), key=lambda item: item.name)
         except OSError:
-            continue  # stays forbidden
+            continue  # silent: it stays forbidden
         for item in listing:
             path = prefix + encode_path(item.name)
             real = os.path.realpath(item.path) if item.is_symlink() else item.path
             try:
                 status = os.lstat(real)
             except OSError:
-                continue
+                continue  # silent: it is gone, or a link that leads nowhere
             if not _is_inside(real, root):
                 continue
             if stat.S_ISREG(status.st_mode):
@@ -233,11 +236,11 @@ def _walk(site: Site, files: list[tuple[int, bytes, bytes]]) -> None:
 def _copy_in(site: Site, files: list[tuple[int, bytes, bytes]], memory_max: int) -> None:
     """Copy files, smallest first, into the memfd while they fit; make an entry of each."""
     memory_fd = os.memfd_create("corten-site", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    known: dict[tuple[int, int, bytes], Entry] = {}
+    known: Known = {}
     at = 0
     try:
         for _, path, real in files:
-            entry = _entry_of(path, real, memory_fd, at, memory_max, known)
+            entry = _entry_of(path, real, memory_fd, at, memory_max, known=known)
             site.entries[path] = entry
             if entry.kind == DISK:
                 site.disk_len += entry.length
@@ -255,12 +258,7 @@ def _copy_in(site: Site, files: list[tuple[int, bytes, bytes]], memory_max: int)
 
 
 def _entry_of(
-    path: bytes,
-    real: bytes,
-    memory_fd: int,
-    at: int,
-    memory_max: int,
-    known: dict[tuple[int, int, bytes], Entry],
+    path: bytes, real: bytes, memory_fd: int, at: int, memory_max: int, *, known: Known
 ) -> Entry:
     """The entry of one file, copied in at `at` when it fits. A file of two names is copied once."""
     try:
@@ -273,15 +271,16 @@ def _entry_of(
             return Entry(FORBIDDEN)
         media = content_type_of(path.decode("ascii")).encode()
         identity = (status.st_dev, status.st_ino, media)
-        entry = known.get(identity)
-        if entry is None:
-            entry = known[identity] = Entry(DISK, real, media)
-            length = status.st_size
-            if at + length <= memory_max:
-                entry.kind = RESIDENT
-                entry.at = at
-                length = _copy_file(memory_fd, at, file.fileno(), length)
-            entry.describe(status, length)
+        if identity in known:
+            return known[identity]
+        entry: Entry = Entry(DISK, real, media)
+        known[identity] = entry
+        length = status.st_size
+        if at + length <= memory_max:
+            entry.kind = RESIDENT
+            entry.at = at
+            length = _copy_file(memory_fd, at, file.fileno(), length)
+        entry.describe(status, length)
         return entry
 
 

@@ -13,10 +13,12 @@ It keeps the contract of `Connection`, without its economies: what is sent is co
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Buffer, Memory, copy, read
 from cython.cimports.corten.endpoint.connection import Connection, Span
+from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.endpoint.handler import Handler, doors_of
 
 from corten.endpoint.error import ConnectionClosed
@@ -35,7 +37,7 @@ class ScriptedConnection(Connection):
     timeout_at: cython.double  # on the loop's clock; negative: none
     _peer: tuple
     _local: tuple
-    _loop: object
+    _loop: Any
     _arrived: list  # Memory objects, in order
     _taken: cython.Py_ssize_t  # octets of the first that have been consumed
     _sent: bytearray | None  # None: only count
@@ -43,7 +45,7 @@ class ScriptedConnection(Connection):
     _queued: cython.Py_ssize_t
     _stopped: cython.bint  # `send` has returned False since the last on_writable
 
-    def __init__(self, loop: object, handler: Handler) -> None:
+    def __init__(self, loop: Any, handler: Handler) -> None:
         self.worker = loop
         self.handler = handler
         self.doors = doors_of(handler)
@@ -74,14 +76,14 @@ class ScriptedConnection(Connection):
     def deliver_eof(self) -> None:
         """The peer has finished sending."""
         if not self.closed:
-            self.doors.on_eof(self.handler, self)
+            cython.cast(Doors, self.doors).on_eof(self.handler, self)
 
     def acknowledge(self, length: int = -1) -> None:
         """The peer takes `length` octets of what is queued, or everything."""
         self._queued -= self._queued if length < 0 else length
         if self._stopped and self._queued <= self.high_water // 2 and not self.closed:
             self._stopped = False
-            self.doors.on_writable(self.handler, self)
+            cython.cast(Doors, self.doors).on_writable(self.handler, self)
 
     def finish(self, error: Exception | None = None) -> None:
         """The end: on_close is delivered."""
@@ -89,7 +91,7 @@ class ScriptedConnection(Connection):
         self.timeout_at = -1.0
         handler = self.handler
         self.handler = None
-        self.doors.on_close(handler, self, error)
+        cython.cast(Doors, self.doors).on_close(handler, self, error)
 
     def sent(self) -> bytes:
         """Everything that was sent since this was last asked."""
@@ -251,7 +253,7 @@ class ScriptedConnection(Connection):
     def expire(self) -> None:
         """The time of `set_timeout` is over."""
         self.timeout_at = -1.0
-        self.doors.on_timeout(self.handler, self)
+        cython.cast(Doors, self.doors).on_timeout(self.handler, self)
 
 
 class ScriptedTimer(TimerHandle):
@@ -280,7 +282,7 @@ class ScriptedLoop(Loop):
         """A new connection with this handler; its on_open is delivered."""
         connection = ScriptedConnection(self, handler)
         self.connections.append(connection)
-        connection.doors.on_open(handler, connection)
+        cython.cast(Doors, connection.doors).on_open(handler, connection)
         return connection
 
     def time(self) -> float:
@@ -312,7 +314,7 @@ class ScriptedLoop(Loop):
         while True:
             self.timers = [timer for timer in self.timers if not timer.is_cancelled]
             waiting = [c for c in self.connections if c.timeout_at >= 0 and not c.closed]
-            due = [(timer.at, 0, timer) for timer in self.timers]
+            due: list[tuple[float, int, Any]] = [(timer.at, 0, timer) for timer in self.timers]
             due += [(c.timeout_at, 1, c) for c in waiting]
             if not due or min(due, key=lambda item: item[:2])[0] > until:
                 break
