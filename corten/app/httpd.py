@@ -130,6 +130,7 @@ class Httpd(Handler):
                 connection.set_timeout(until - now)
             else:
                 self._close(connection)
+                connection.set_timeout(service.header_timeout)
 
     @cython.cfunc
     def _check_reader(self, connection: Connection, now: cython.double) -> cython.void:
@@ -140,6 +141,7 @@ class Httpd(Handler):
             return
         self._mark_sent = self._sent
         self._mark_taken = taken
+        self._since = now
         wait: cython.double = self.service.send_timeout
         if self._deadline > 0 and self._deadline - now < wait:
             wait = self._deadline - now
@@ -431,7 +433,7 @@ def command(
 
 
 def octets_of(text: str | int) -> int:
-    """512M, 64k, 2G or a plain number, as octets (powers of 1024). CortenError for anything else."""
+    """512M, 64k, 2G or a plain number, in octets; K is 1024. CortenError for anything else."""
     digits = str(text).strip().upper().removesuffix("B")
     shift = {"K": 10, "M": 20, "G": 30}.get(digits[-1:], 0)
     digits = digits[:-1] if shift else digits

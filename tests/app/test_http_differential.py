@@ -243,7 +243,7 @@ KNOWN_METHODS = set(
 GOOD = [
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /0.htm HTTP/1.1\r\nHost: 10.0.2.2\r\n\r\n",
-    b"GET /a/b/c.html?x=1&y=%20 HTTP/1.1\r\nHost: a:8080\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n",
+    b"GET /a/b/c.html?x=1&y=%20 HTTP/1.1\r\nHost: a:8080\r\nUser-Agent: c\r\nAccept: */*\r\n\r\n",
     b"HEAD /x HTTP/1.1\r\nhost: a\r\nConnection: close\r\n\r\n",
     b"GET / HTTP/1.0\r\n\r\n",
     b"GET / HTTP/1.0\r\nHost: a\r\nAccept: text/html\r\n\r\n",
@@ -251,10 +251,10 @@ GOOD = [
     b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     b"POST /f HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     b"POST /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    b"POST /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nT: v\r\n\r\n",
+    b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\na\r\n0\r\nT: v\r\n\r\n",
     b"PUT /f HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b; c=d\r\nX-Odd!#$%&'*+-.^_`|~: \x80\xff\t x\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost:a\r\nEmpty:\r\nBlank: \t \r\nRange: bytes=0-1\r\nIf-None-Match: \"x\"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost:a\r\nEmpty:\r\nBlank: \t \r\nRange: bytes=0-1\r\nX: \"x\"\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n",
     b"DELETE /x HTTP/1.1\r\nHost: [::1]:80\r\nAccept-Encoding: gzip, br\r\n\r\n",
 ]  # fmt: skip
@@ -280,7 +280,7 @@ BAD_TO_ONE = [  # refused by us and at least one of the others
     b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
     b"GET / HTTP/1.1\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na",
     b"GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n",
@@ -322,12 +322,10 @@ def check(data: bytes) -> None:
         excuses = [d for d in DEVIATIONS.values() if d.whom in ("both", other) and d.applies(data)]
         assert excuses, f"{other} differs"
     cut = Head()
-    at = 0
     for octet in data:
         if cut.verdict != MORE:
             break
         cut.feed(Memory(bytes((octet,))), 0, 1)
-        at += 1
     whole = Head()
     whole.feed(Memory(data), 0, len(data))
     assert cut.verdict == whole.verdict
@@ -337,7 +335,8 @@ PIECES = [
     b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b",", b";", b"\0", b"\x7f", b"\x80", b"#", b"?", b"*",
     b"GET", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"/", b"http://", b"Host: a\r\n", b"Host: ",
     b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n",
-    b"Connection: keep-alive\r\n", b"X: y\r\n", b"0", b"5", b"\r\n\r\n", b"Expect: 100-continue\r\n",
+    b"Connection: keep-alive\r\n", b"X: y\r\n", b"0", b"5", b"\r\n\r\n",
+    b"Expect: 100-continue\r\n",
 ]  # fmt: skip
 
 
