@@ -58,11 +58,11 @@ class TapDevice:
     def close(self) -> None:
         """Close the queues, and take the host's address from a device that stays."""
         for fd in self.queues:
-            with suppress(OSError):
+            with suppress(OSError):  # silent: closed is closed
                 os.close(fd)
         self.queues = []
         if self.undo is not None and not self.created:
-            with suppress(CortenError):
+            with suppress(CortenError):  # silent: the device may be gone, its address too
                 _configure(self.undo)
         self.undo = None
 
@@ -115,7 +115,7 @@ def open_tap(
 def _exists(name: str) -> bool:
     try:
         socket.if_nametoindex(name)
-    except OSError:
+    except OSError:  # silent: that is the answer
         return False
     return True
 
@@ -129,7 +129,10 @@ def _open_node() -> int:
 
 def _node_advice(error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        return f"no {TUN_NODE}: load it with `modprobe tun`, or start the container with --device {TUN_NODE}"
+        return (
+            f"no {TUN_NODE}: load it with `modprobe tun`, "
+            f"or start the container with --device {TUN_NODE}"
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{TUN_NODE} may not be opened: run as root, or ask for `chmod 0666 {TUN_NODE}`"
     return f"{TUN_NODE} cannot be opened: {error.strerror}"
@@ -148,13 +151,22 @@ def _attach(fd: int, name: str, existed: bool) -> str:
 
 def _attach_advice(name: str, existed: bool, error: OSError) -> str:
     if error.errno == errno.EPERM and existed:
-        return f"tap:{name} belongs to another user: run as root, or make it yours with `ip tuntap add dev {name} mode tap multi_queue user $USER`"
+        return (
+            f"tap:{name} belongs to another user: run as root, or make it yours with "
+            f"`ip tuntap add dev {name} mode tap multi_queue user $USER`"
+        )
     if error.errno == errno.EPERM:
-        return "a TAP needs CAP_NET_ADMIN: run as root, in a namespace of your own (`unshare -rn`), or on a device made for you with `ip tuntap add dev NAME mode tap multi_queue user $USER`"
+        return (
+            "a TAP needs CAP_NET_ADMIN: run as root, in a namespace of your own (`unshare -rn`), "
+            "or on a device made with `ip tuntap add dev NAME mode tap multi_queue user $USER`"
+        )
     if error.errno == errno.EBUSY:
         return f"tap:{name} is in use by another program: stop it or choose another name"
     if error.errno == errno.EINVAL and existed:
-        return f"{name} is there but is no multi-queue TAP: choose another name, or make it with `ip tuntap add dev {name} mode tap multi_queue`"
+        return (
+            f"{name} is there but is no multi-queue TAP: choose another name, or make it with "
+            f"`ip tuntap add dev {name} mode tap multi_queue`"
+        )
     if error.errno == errno.EINVAL:
         return f"{name!r} is no name for a device: letters and digits, no slash or space"
     return f"tap:{name} cannot be opened: {error.strerror}"
@@ -168,7 +180,8 @@ def _set_features(fd: int, offload: bool) -> None:
         fcntl.ioctl(fd, _TUNSETOFFLOAD, features)
     except OSError as error:
         raise CortenError(
-            f"this kernel's TAP lacks checksum and segmentation offload ({error.strerror}): use offload=off"
+            f"this kernel's TAP lacks checksum and segmentation offload ({error.strerror}): "
+            "use offload=off"
         ) from error
 
 

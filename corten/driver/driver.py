@@ -44,7 +44,7 @@ class Driver:
         raise NotImplementedError
 
     def fileno(self) -> int:
-        """A descriptor that is readable when `receive` would find something; -1 if there is none."""
+        """A descriptor that is readable when `receive` would find something; -1: there is none."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -3,9 +3,9 @@
 Run by path, never imported by corten: pyroute2 stays out of every other process. It changes only
 what differs, so that a device prepared by somebody with the rights needs none from us.
 
-Request: name; queues, how many we hold; host, the addresses that the host's side shall have; ours, addresses that must not be
-the host's; mtu; queue_len; remove, addresses to take away instead. Answer: {"undo": request or null}
-or {"error": one line}.
+Request: name; queues, how many we hold; host, the addresses that the host's side shall have; ours,
+addresses that must not be the host's; mtu; queue_len; remove, addresses to take away instead.
+Answer: {"undo": request or null} or {"error": one line}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 _IFF_UP = 1
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """One line for the user."""
 
 
@@ -43,7 +43,9 @@ def configure(ip: Any, request: dict[str, Any]) -> dict[str, Any] | None:
     link = ip.get_links(index)[0]
     queues = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_TUN_NUM_QUEUES")
     if queues and queues > request["queues"]:
-        raise Refused(f"tap:{name} is in use by another program: stop it or choose another name")
+        raise RefusedError(
+            f"tap:{name} is in use by another program: stop it or choose another name"
+        )
     _set_link(ip, index, link, request)
     here = {address for address, device in present if device == name}
     added = [address for address in wanted if address not in here]
@@ -76,7 +78,7 @@ def _addresses(ip: Any) -> list[tuple[Any, str]]:
 def _refuse_taken(present: list[tuple[Any, str]], wanted: Any) -> None:
     for address, device in present:
         if address.ip == wanted:
-            raise Refused(
+            raise RefusedError(
                 f"address {wanted} is in use: it is this host's own, on {device}; choose another"
             )
 
@@ -88,8 +90,9 @@ def _refuse_overlap(present: list[tuple[Any, str]], name: str, wanted: Any) -> N
             and address.version == wanted.version
             and address.network.overlaps(wanted.network)
         ):
-            raise Refused(
-                f"host address {wanted} overlaps {address} on {device}: choose another subnet, or host=none"
+            raise RefusedError(
+                f"host address {wanted} overlaps {address} on {device}: "
+                "choose another subnet, or host=none"
             )
 
 
@@ -97,19 +100,22 @@ def main() -> None:
     request = json.load(sys.stdin)
     answer: dict[str, Any]
     try:
-        from pyroute2 import IPRoute, NetlinkError  # noqa: PLC0415  (only in this process)
+        from pyroute2 import IPRoute, NetlinkError  # type: ignore[import-untyped]
     except ImportError:
         print(json.dumps({"error": "pyroute2 is missing: `pip install pyroute2`"}))
         return
     try:
         with IPRoute() as ip:
             answer = {"undo": configure(ip, request)}
-    except Refused as error:
+    except RefusedError as error:
         answer = {"error": str(error)}
     except NetlinkError as error:
         code, text = error.args[0], error.args[-1]
         if code == errno.EPERM:
-            text = "setting it up needs CAP_NET_ADMIN: run as root, or prepare it with `ip addr` and `ip link` first"
+            text = (
+                "setting it up needs CAP_NET_ADMIN: run as root, or prepare it with "
+                "`ip addr` and `ip link` first"
+            )
         answer = {"error": f"{request['name']}: {text}"}
     print(json.dumps(answer))
 

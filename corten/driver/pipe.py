@@ -1,8 +1,8 @@
 """A link made of Python objects: two pipes back to back, or any callable that takes frames.
 
 `Pipe.pair()` is a wire between two stacks in one process. `Pipe(send=function)` calls `function`
-with each frame that the stack sends, and `push(frame)` is how a frame arrives: that is how a tunnel,
-a test or another library's packets become a link.
+with each frame that the stack sends, and `push(frame)` is how a frame arrives: so a tunnel, a test
+or another library's packets become a link.
 
 Rules. Queues are bounded: beyond `limit` frames a frame is dropped and counted, as on any wire.
 A pair that offloads hands checksums and super-segments on undone, as virtio would; a callable gets
@@ -27,10 +27,10 @@ class Pipe(Driver):
     """One end of a link of Python objects."""
 
     limit: cython.Py_ssize_t
-    _send: object  # called with each frame sent, where there is no other end
-    _other: object  # the Pipe at the other end
-    _wake: object  # called when a frame arrives in an empty queue
-    _waiting: object  # deque of (frame, flags, gso_size)
+    _send: Callable[[bytes], object] | None  # called with each frame, where there is no other end
+    _other: Pipe | None  # the other end
+    _wake: Callable[[], object] | None  # called when a frame arrives in an empty queue
+    _waiting: deque[tuple[bytes, int, int]]  # frame, flags, gso_size
     _closed: cython.bint
 
     def __init__(
@@ -101,8 +101,8 @@ class Pipe(Driver):
         frame: bytes = batch.frame(i)
         if self._closed:
             return False
-        if self._other is not None:
-            other: Pipe = self._other
+        other: Pipe | None = self._other
+        if other is not None:
             flags: cython.longlong = CHECKSUM_GOOD if batch.checksum_start[i] else 0
             return other.push(frame, flags, batch.gso_size[i])
         if self._send is None:

@@ -13,7 +13,7 @@ _CWR = 0x80
 
 
 def cut(frame: bytes, transport_at: int, size: int) -> list[bytes]:
-    """The segments of `frame`, whose TCP header begins at `transport_at`, `size` octets of payload each."""
+    """The segments of `frame`: its TCP header at `transport_at`, `size` octets of payload each."""
     payload_at = transport_at + (frame[transport_at + 12] >> 4) * 4
     if size <= 0 or payload_at > len(frame):
         raise ValueError(f"cannot cut {len(frame)} octets, payload at {payload_at}, every {size}")

@@ -17,6 +17,7 @@ from corten.core.counter import Counters
 from corten.driver.device import TapDevice, open_tap
 from corten.endpoint.handler import Handler
 from corten.wire.reason import counter_names
+from corten.worker.link import Link
 from corten.worker.plan import Group
 from corten.worker.shared import SharedMemory
 from corten.worker.supervisor import Seat
@@ -63,8 +64,8 @@ def _seats(group: Group, body: Callable[[Seat, int], None]) -> list[Seat]:
 
 def stack_crew(group: Group, job: Job) -> Crew:
     """Open the group's devices, one queue a worker, and what its workers share."""
-    from corten.driver import tap  # noqa: F401, PLC0415  (before the fork, for all workers at once)
-    from corten.worker import worker  # noqa: F401, PLC0415
+    from corten.driver import tap  # noqa: F401  (before the fork, for all workers at once)
+    from corten.worker import worker  # noqa: F401
 
     devices: list[TapDevice] = []
     wakes: list[int] = []
@@ -79,17 +80,7 @@ def stack_crew(group: Group, job: Job) -> Crew:
         shared.close()
 
     try:
-        for link in group.links:
-            devices.append(
-                open_tap(
-                    link.name,
-                    group.workers,
-                    host=link.hosts,
-                    mtu=link.mtu,
-                    offload=link.offload,
-                    ours=link.addresses,
-                )
-            )
+        devices.extend(_open(link, group.workers) for link in group.links)
         wakes += [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(group.workers)]
     except BaseException:
         close()
@@ -103,6 +94,17 @@ def stack_crew(group: Group, job: Job) -> Crew:
     return Crew(_seats(group, body), counters, close)
 
 
+def _open(link: Link, queues: int) -> TapDevice:
+    return open_tap(
+        link.name,
+        queues,
+        host=link.hosts,
+        mtu=link.mtu,
+        offload=link.offload,
+        ours=link.addresses,
+    )
+
+
 def _stack_worker(
     seat: Seat,
     place: int,
@@ -114,9 +116,9 @@ def _stack_worker(
     counters: Counters,
 ) -> None:
     """One worker from its set-up until it has drained."""
-    from corten.driver.tap import Tap  # noqa: PLC0415  (compiled only)
-    from corten.worker.exchange import WorkerExchange  # noqa: PLC0415
-    from corten.worker.worker import Worker  # noqa: PLC0415
+    from corten.driver.tap import Tap
+    from corten.worker.exchange import WorkerExchange
+    from corten.worker.worker import Worker
 
     exchange = WorkerExchange(shared, place, wakes) if group.workers > 1 else None
     if exchange is not None and seat.starts > 1:
@@ -162,9 +164,9 @@ def _obey(control: socket.socket, worker: Any) -> None:
     """A message from the supervisor; its silence for ever ends the worker."""
     try:
         message = control.recv(65536)
-    except BlockingIOError:
+    except BlockingIOError:  # silent: nothing was said
         return
-    except OSError:
+    except OSError:  # silent: a supervisor that is gone is one that says nothing
         message = b""
     if not message:
         worker.watch(control.fileno(), None)
@@ -180,8 +182,8 @@ def _obey(control: socket.socket, worker: Any) -> None:
 
 def kernel_crew(group: Group, job: Job) -> Crew:
     """Workers over the kernel's sockets: they share the ports, so somebody must look first."""
-    from corten.kernel import worker as kernel  # noqa: PLC0415
-    from corten.kernel.listener import claim  # noqa: PLC0415
+    from corten.kernel import worker as kernel
+    from corten.kernel.listener import claim
 
     for address in group.addresses:
         for port in job.handlers:

@@ -206,5 +206,5 @@ class WorkerExchange(Exchange):
 def _wake(fd: cython.int) -> cython.void:
     try:
         os.eventfd_write(fd, 1)
-    except BlockingIOError:
-        return  # its count is full: it is awake enough
+    except BlockingIOError:  # silent: its count is full, it is awake enough
+        return

@@ -1,4 +1,4 @@
-"""What `--link` says: DRIVER[:NAME],option=value,… parsed into a `Link`, every mistake in one clear line."""
+"""What `--link` says: DRIVER[:NAME],option=value,… as a `Link`; every mistake in one clear line."""
 
 from __future__ import annotations
 

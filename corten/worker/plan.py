@@ -1,4 +1,4 @@
-"""From links and numbers of workers to groups: which workers serve which links on which processors."""
+"""From links and numbers of workers to groups: who serves which links on which processors."""
 
 from __future__ import annotations
 

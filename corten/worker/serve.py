@@ -46,8 +46,8 @@ def serve(
     addresses = [address for group in groups for address in group.addresses]
     crews: list[Crew] = []
     try:
-        for group in groups:
-            crews.append(kernel_crew(group, job) if group.is_kernel else stack_crew(group, job))
+        # one after the other: what was opened is closed even if the next cannot be
+        crews.extend((kernel_crew if g.is_kernel else stack_crew)(g, job) for g in groups)
         if supervised:
             seats = [seat for crew in crews for seat in crew.seats]
             counters = [c for crew in crews for c in crew.counters]

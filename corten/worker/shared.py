@@ -1,4 +1,4 @@
-"""The memory that the workers of a group share: made once by the supervisor, mapped before it forks.
+"""The memory that the workers of a group share: made once, mapped before the first fork.
 
 Layout: each worker's presence filter, then each worker's counters, then one ring for each ordered
 pair of workers. Every part has one writer, so nothing is ever locked and a killed process leaves
@@ -19,7 +19,9 @@ COUNTERS_ROOM = 4096  # octets of counters a worker
 class SharedMemory:
     """The parts of one group's memory, by worker."""
 
-    def __init__(self, workers: int, presence_len: int = PRESENCE_LEN, ring_len: int = RING_LEN) -> None:
+    def __init__(
+        self, workers: int, presence_len: int = PRESENCE_LEN, ring_len: int = RING_LEN
+    ) -> None:
         self.workers = workers
         self._presence_len = presence_len
         self._ring_len = ring_len

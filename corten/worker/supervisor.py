@@ -1,4 +1,4 @@
-"""The supervisor: owns every device, queue and shared memory, forks the workers and re-forks the dead.
+"""The supervisor: owns devices, queues and shared memory; forks workers, and re-forks the dead.
 
 It never runs a stack, a thread or an event loop. Everything that a worker needs is open before the
 first fork, so a worker that dies is replaced by a child with the same queue, the same rings and the
@@ -58,7 +58,7 @@ class Seat:
     def tell(self, **message: object) -> None:
         """Send a message to the other end; a dead one hears nothing."""
         if self.control is not None:
-            with suppress(OSError):
+            with suppress(OSError):  # silent: the dead hear nothing
                 self.control.send(json.dumps(message).encode())
 
 
@@ -136,7 +136,7 @@ class Supervisor:
         for seat in self._seats:
             seat.due = 0.0
             if seat.pid:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError):  # silent: it ended by itself
                     os.kill(seat.pid, signal.SIGTERM)
 
     # -- the loop -----------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class Supervisor:
 
     def _dispatch(self, fd: int) -> None:
         if fd == self._signals[0].fileno():
-            with suppress(BlockingIOError):
+            with suppress(BlockingIOError):  # silent: read already
                 self._signals[0].recv(4096)
             return
         found = self._by_fd.get(fd)  # gone: the seat died in this very round
@@ -202,9 +202,7 @@ class Supervisor:
         self._poll.register(seat.pidfd, select.POLLIN)
         self._poll.register(ours, select.POLLIN)
 
-    def _child(
-        self, seat: Seat, control: socket.socket, other: socket.socket, parent: int
-    ) -> int:
+    def _child(self, seat: Seat, control: socket.socket, other: socket.socket, parent: int) -> int:
         """The worker's process from its first instruction to its exit code."""
         code = 1
         try:
@@ -225,13 +223,11 @@ class Supervisor:
             code = 0
         except CortenError as error:
             seat.tell(failed=str(error))
-        except KeyboardInterrupt:
-            pass
         except BaseException:
             logger.exception("worker %d ended with an error", seat.index)
             seat.tell(failed=f"worker {seat.index} could not begin: see the traceback above")
         finally:
-            with suppress(Exception):
+            with suppress(Exception):  # silent: nobody reads what it had to say
                 sys.stdout.flush()
                 sys.stderr.flush()
         return code
@@ -241,7 +237,7 @@ class Supervisor:
         assert seat.control is not None
         try:
             data = seat.control.recv(65536)
-        except OSError:
+        except OSError:  # silent: a worker that is gone says nothing more
             data = b""
         if not data:
             self._forget(seat.control.fileno())
@@ -292,9 +288,9 @@ class Supervisor:
     def _kill(self, seat: Seat) -> None:
         """The end of patience."""
         if seat.pid:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # silent: it ended by itself
                 os.kill(seat.pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
+            with suppress(ChildProcessError):  # silent: somebody else has waited for it
                 os.waitpid(seat.pid, 0)
             self._vacate(seat)
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-import cython
+import cython  # noqa: F401  (it is compiled: to call connections the short way)
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.worker.breath import Breath
 
@@ -113,9 +113,7 @@ class Worker(Loop):
         """Accept connections to `port` at `address`, or at every address; the stack's Listener."""
         return self.stack.listen(port, factory, address, **options)
 
-    def connect(
-        self, address: str, port: int, factory: Factory, **options: object
-    ) -> Connection:
+    def connect(self, address: str, port: int, factory: Factory, **options: object) -> Connection:
         return self.stack.connect(address, port, factory, **options)
 
     # -- running ------------------------------------------------------------------------------
@@ -219,11 +217,11 @@ class Worker(Loop):
     def _wake(self) -> None:
         try:
             os.eventfd_write(self._wake_fd, 1)
-        except BlockingIOError:
-            return  # its count is full: it is awake enough
+        except BlockingIOError:  # silent: its count is full, it is awake enough
+            return
 
     def _drain_wake(self) -> None:
         try:
             os.eventfd_read(self._wake_fd)
-        except BlockingIOError:
+        except BlockingIOError:  # silent: read already
             return

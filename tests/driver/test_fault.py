@@ -142,5 +142,5 @@ def test_no_offload_is_promised() -> None:
 
 @pytest.mark.parametrize("wrong", [{"drop": 1.1}, {"corrupt": -0.1}, {"delay_ns": -1}])
 def test_impossible_faults_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="chance|negative"):
+    with pytest.raises(ValueError, match=r"chance|negative"):
         Faults(**wrong)  # type: ignore[arg-type]
