@@ -193,12 +193,19 @@ class Stack:
     ) -> Connection:
         """Open a connection: `on_open`, or `on_close(error)` when it cannot be.
 
-        `source=(address, port)` fixes the local end, either may be None. Other options as `listen`.
+        `factory()` is called at once. `source=(address, port)` fixes the local end, either may be
+        None; `timeout` is in seconds, until TimeoutError. Other options as `listen`.
         """
         if not 1 <= port <= 65535:
             raise CortenError(f"port {port}: must be between 1 and 65535")
         source: Any = options.pop("source", None) or (None, None)
-        high, low = parse_address(address)
+        seconds = options.pop("timeout", None)
+        if seconds is not None:
+            options["syn_timeout_ns"] = int(float(str(seconds)) * 1e9)
+        try:
+            high, low = parse_address(address)
+        except ValueError as error:
+            raise CortenError(str(error)) from None
         local_address, local_port = source
         local = parse_address(local_address) if local_address else self.routes.source_for(high, low)
         path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)

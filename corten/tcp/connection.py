@@ -177,7 +177,8 @@ class TcpConnection(Tcb):
             buffer: Buffer = cython.cast(Buffer, data)
             return self.send_slice(buffer, 0, buffer.size)
         view = memoryview(data)  # type: ignore[arg-type]
-        if view.readonly and type(view.obj) is bytes and view.nbytes >= GATHER_BELOW:
+        kept: cython.bint = view.readonly and view.c_contiguous and type(view.obj) is bytes
+        if kept and view.nbytes >= GATHER_BELOW:
             return self.send_slice(Buffer(view.cast("B")), 0, view.nbytes)
         return self._send_bytes(view.tobytes())
 
@@ -261,9 +262,7 @@ class TcpConnection(Tcb):
 
     @cython.ccall
     def abort(self) -> cython.void:
-        if self.closed:
-            raise ConnectionClosed()
-        if self.state == CLOSED:
+        if self.closed or self.state == CLOSED:
             return
         self._reset(ConnectionAbortedError("aborted by the application"))
 

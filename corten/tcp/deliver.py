@@ -60,7 +60,7 @@ def _events(tcb: TcpConnection) -> cython.void:
     if tcb.events & ~(EVENT_CLOSE | EVENT_DATA) == 0:
         return
     doors: Doors = tcb.doors
-    if tcb.events & EVENT_EOF and not tcb.paused and tcb.retained_len + tcb.slices_len == 0:
+    if tcb.events & EVENT_EOF and not tcb.paused:
         tcb.events &= ~EVENT_EOF
         tcb.eof_delivered = True
         doors.on_eof(handler, tcb)
@@ -92,7 +92,6 @@ def _open(tcb: TcpConnection) -> cython.void:
 def _close(host: TcpHost, tcb: TcpConnection) -> cython.void:
     """The last event; after it the connection refers to nothing."""
     tcb.events = 0
-    tcb.closed = True
     doors: Doors | None = tcb.doors
     if doors is not None and doors.wants_close:
         try:
@@ -100,6 +99,7 @@ def _close(host: TcpHost, tcb: TcpConnection) -> cython.void:
         except Exception as error:
             host.counters.add(HANDLER_ERRORS)
             log.error("on_close of %s failed", tcb.peer, exc_info=error)
+    tcb.closed = True
     release_receive(tcb)
     tcb.handler = None
     tcb.error = None
