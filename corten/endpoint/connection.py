@@ -40,7 +40,7 @@ _NOTHING: Memory = Memory(b"")
 class Connection:
     """One connection: what a handler may do with it."""
 
-    handler: Any  # the Handler; None before ESTABLISHED and after on_close
+    handler: Any  # None after on_close, and before a passive open is ESTABLISHED
     doors: Any  # its class's Doors, as long as there is one
     worker: Any  # the loop it lives in: call_soon, call_later, watch, connect
 

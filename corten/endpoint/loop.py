@@ -58,5 +58,9 @@ class Loop:
     def connect(
         self, address: str, port: int, factory: Callable[[], Handler], **options: object
     ) -> Connection:
-        """Open a connection; the handler's `on_open` or `on_close(error)` follows."""
+        """Open a connection; the `on_open` or `on_close(error)` of its handler follows.
+
+        `factory()` is called at once. Options: `timeout`, seconds until TimeoutError;
+        `source=(address, port)` fixes the local end, either may be None.
+        """
         raise NotImplementedError

@@ -146,7 +146,9 @@ class KernelConnection(Connection):
     @cython.cfunc
     def establish(self) -> cython.void:
         """The connection stands: make its handler and tell it. `work` follows."""
-        if not self._make_handler() or not _doors(self).wants_open:
+        if self.handler is None and not self._make_handler():
+            return
+        if not _doors(self).wants_open:
             return
         self._working = True
         try:
@@ -156,8 +158,10 @@ class KernelConnection(Connection):
         self._working = False
 
     @cython.cfunc
-    def connecting(self) -> cython.void:
+    def connecting(self, handler: object, doors: Doors) -> cython.void:
         """This is an active open: the kernel says later whether it succeeds."""
+        self.handler = handler
+        self.doors = doors
         self._opening = True
 
     @cython.cfunc
@@ -305,8 +309,6 @@ class KernelConnection(Connection):
         if self._timer is not None:
             breath.timers.cancel(self._timer)
             self._timer = None
-        if self.handler is None and self._opening:
-            self._make_handler()
         if self.handler is not None and _doors(self).wants_close:
             try:
                 _doors(self).on_close(self.handler, self, self._error)

@@ -18,6 +18,8 @@ from typing import Any
 
 import cython
 from cython.cimports.corten.core.clock import NEVER
+from cython.cimports.corten.endpoint.doors import Doors
+from cython.cimports.corten.endpoint.handler import doors_of
 from cython.cimports.corten.kernel.breath import Breath
 from cython.cimports.corten.kernel.connection import KernelConnection
 from cython.cimports.corten.kernel.limits import BACKLOG
@@ -156,6 +158,8 @@ class KernelWorker(Loop):
             socket.inet_pton(family, address)
         except OSError:
             raise CortenError(f"{address!r} is not an IP address") from None
+        handler = factory()
+        doors: Doors = doors_of(handler)
         end = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source is not None:
@@ -166,7 +170,7 @@ class KernelWorker(Loop):
         connection: KernelConnection = KernelConnection(
             breath, fd, factory, sockaddr_of((address, port))
         )
-        connection.connecting()
+        connection.connecting(handler, doors)
         breath.adopt(fd, connection)
         if seconds > 0:
             connection.set_timeout(seconds)

@@ -15,9 +15,8 @@ def test_open_send_receive_close(backend: Backend) -> None:
     far = backend.far_listen()
     probes = Probes(open=lambda connection: connection.send(b"hello"))
     connection = backend.loop.connect(backend.far_address, far.port, probes)
-    assert connection.handler is None
-    backend.run(lambda: far.peers and far.peers[0].received == b"hello")
     assert connection.handler is probes[0]
+    backend.run(lambda: far.peers and far.peers[0].received == b"hello")
     assert connection.peer == (backend.far_address, far.port)
     assert connection.local[0] == backend.address
     far.peers[0].send(b"hello yourself")
@@ -43,7 +42,7 @@ def test_nobody_answers(backend: Backend) -> None:
     address, port = backend.nobody
     backend.loop.connect(address, port, probes, timeout=4 * backend.patience)
     backend.pass_time(2 * backend.patience)
-    assert not probes.made
+    assert probes[0].events == []
     backend.run(lambda: probes.made and probes[0].is_closed)
     assert probes[0].events == ["close"]
     assert isinstance(probes[0].error, TimeoutError)
@@ -75,6 +74,13 @@ def test_given_up_before_it_stands(backend: Backend, end: str) -> None:
 def test_a_wrong_call_raises_at_once(backend: Backend, address: str, port: int) -> None:
     with pytest.raises(CortenError):
         backend.loop.connect(address, port, Probes())
+
+
+def test_a_factory_that_raises_is_the_callers(backend: Backend) -> None:
+    with pytest.raises(ZeroDivisionError):
+        backend.loop.connect(backend.far_address, 80, lambda: 1 / 0)
+    with pytest.raises(TypeError):
+        backend.loop.connect(backend.far_address, 80, object)
 
 
 def test_an_unknown_option_is_named(backend: Backend) -> None:
