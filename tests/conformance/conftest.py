@@ -8,8 +8,9 @@ import pytest
 
 from tests.conformance.backend import Backend
 from tests.conformance.kernel_backend import KernelBackend
+from tests.conformance.stack_backend import StackBackend
 
-BACKENDS: list[type[Backend]] = [KernelBackend]
+BACKENDS: list[type[Backend]] = [KernelBackend, StackBackend]
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda kind: kind.name)
