@@ -146,9 +146,8 @@ class KernelConnection(Connection):
     @cython.cfunc
     def establish(self) -> cython.void:
         """The connection stands: make its handler and tell it. `work` follows."""
-        if self.handler is None and not self._make_handler():
-            return
-        if not _doors(self).wants_open:
+        made: cython.bint = self.handler is not None or self._make_handler()
+        if not made or not _doors(self).wants_open:
             return
         self._working = True
         try:
@@ -330,8 +329,7 @@ class KernelConnection(Connection):
         self._take_error()
         if not self._dying:
             self._opening = False
-            if self._deadline:
-                self.set_timeout(0)
+            self._deadline = 0
             self.establish()
 
     @cython.cfunc
