@@ -47,7 +47,7 @@ from cython.cimports.corten.wire.reason import (
     TCP_NO_CONNECTION,
     TCP_TO_BROADCAST,
 )
-from cython.cimports.corten.wire.tcp import ACK, SYN, Segment, verify_checksum
+from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment, verify_checksum
 
 
 @cython.final
@@ -193,7 +193,7 @@ class Demux:
         seg: Segment = self.seg
         host: TcpHost = self.host
         ended = host.found_time_wait
-        is_syn: cython.bint = seg.flags & SYN != 0 and seg.flags & ACK == 0
+        is_syn: cython.bint = seg.flags & (SYN | ACK | RST | FIN) == SYN
         if ended is not None and not (is_syn and ended.may_reopen(seg)):
             return time_wait_arrives(host, ended, seg, now)
         if ended is None and host.exchange.offer(
@@ -210,6 +210,8 @@ class Demux:
         listener: Listener | None = host.find_listener(seg)
         if listener is not None:
             return listen_arrives(host, listener, seg, flow_hash, ended, now)
+        if ended is not None:
+            return time_wait_arrives(host, ended, seg, now)  # nobody would reopen it
         if self.refuse_strays:
             refuse(host, seg, now)
         return TCP_NO_CONNECTION

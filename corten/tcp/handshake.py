@@ -56,7 +56,7 @@ def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
     _place(tcb)
     tcb.rcv_shift = shift_for(tcb.config.receive_buffer) if tcb.config.window_scale else 0
     tcb.sent_at = now
-    tcb.ack_now = True  # output sends the SYN
+    tcb.syn_now = True
     tcb.rtx_at = now + tcb.rto
     host.mark(tcb)
 
@@ -182,7 +182,7 @@ def syn_sent_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong
         return _text_of_syn(host, tcb, seg, now)
     tcb.state = SYN_RECEIVED  # simultaneous open: the same ISS, now with an ACK
     tcb.passive = False
-    tcb.ack_now = True
+    tcb.syn_now = True
     host.mark(tcb)
     return ACCEPTED
 

@@ -42,9 +42,11 @@ def output(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     if not batch.has_room():
         return False
     if tcb.state == SYN_SENT or tcb.state == SYN_RECEIVED:
-        if tcb.ack_now:
-            tcb.ack_now = False
+        if tcb.syn_now:
+            tcb.syn_now = tcb.ack_now = False
             emit_syn(host, tcb, ACK if tcb.state == SYN_RECEIVED else 0, now)
+        elif tcb.ack_now:
+            emit_ack(host, tcb, now)
         retime(host, tcb)
         return True
     if not _duplicate_acks(host, tcb, now):

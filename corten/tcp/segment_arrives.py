@@ -7,7 +7,7 @@ answers ACCEPTED and the next one follows, or the reason for which the segment g
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.limit import PAWS_IDLE_NS
+from cython.cimports.corten.core.limit import CHALLENGE_NS, PAWS_IDLE_NS
 from cython.cimports.corten.core.serial import (
     seq_add,
     seq_between,
@@ -45,6 +45,9 @@ from cython.cimports.corten.wire.reason import (
 )
 from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment
 
+if not cython.compiled:
+    CHALLENGES_MAX = 10
+
 
 @cython.cfunc
 def segment_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
@@ -54,7 +57,7 @@ def segment_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong)
         return reason
     reason = first_sequence(host, tcb, seg, now)
     if reason == ACCEPTED:
-        reason = second_reset(host, tcb, seg)
+        reason = second_reset(host, tcb, seg, now)
     if reason == ACCEPTED:
         reason = third_security(tcb, seg)
     if reason == ACCEPTED:
@@ -105,8 +108,16 @@ def _note_timestamp(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void
 
 
 @cython.cfunc
-def challenge(host: TcpHost, tcb: Tcb) -> cython.void:
-    """A challenge ACK (RFC 5961 3.2, 4.2, 5.2): one a breath and connection at the most."""
+def challenge(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """A challenge ACK (RFC 5961 3.2, 4.2, 5.2), or any answer to what carries no data and does not
+    fit: at most `CHALLENGES_MAX` in `CHALLENGE_NS` for each connection (RFC 5961 7), or two ends
+    that disagree would answer one another for ever."""
+    if now - tcb.challenged_at >= CHALLENGE_NS:
+        tcb.challenged_at = now
+        tcb.challenges = 0
+    if tcb.challenges >= CHALLENGES_MAX:
+        return
+    tcb.challenges += 1
     tcb.ack_now = True
     host.mark(tcb)
     host.counters.add(CHALLENGE_ACKS)
@@ -115,21 +126,44 @@ def challenge(host: TcpHost, tcb: Tcb) -> cython.void:
 @cython.cfunc
 def first_sequence(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
     """First, check the sequence number; before it, PAWS (RFC 7323 5.3 R1)."""
-    if tcb.timestamps_ok and seg.flags & RST == 0:
+    if seg.flags & RST:
+        return ACCEPTED if _reset_fits(tcb, seg) else TCP_BAD_SEQUENCE
+    if tcb.timestamps_ok:
         if not seg.has_timestamp:
             return TCP_NO_TIMESTAMP
         if seq_lt(seg.ts_value, tcb.ts_recent) and now - tcb.ts_recent_at < PAWS_IDLE_NS:
-            tcb.ack_now = True
-            host.mark(tcb)
+            _unacceptable(host, tcb, seg, now)
             return TCP_PAWS
     if not _acceptable(tcb, seg):
-        if seg.flags & RST == 0:
-            tcb.ack_now = True
-            host.mark(tcb)
+        if seg.seq == tcb.rcv_nxt and seg.flags & (SYN | ACK) == ACK:
+            # the window is shut: the text goes, the ACK counts (RFC 9293 3.10.7.4, first)
+            fifth_ack(host, tcb, seg, now)
+        _unacceptable(host, tcb, seg, now)
         return TCP_BAD_SEQUENCE
-    if tcb.timestamps_ok and seg.flags & RST == 0:
+    if tcb.timestamps_ok:
         _note_timestamp(tcb, seg, now)
     return ACCEPTED
+
+
+@cython.cfunc
+def _unacceptable(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+    """Say where we are: at once to data, which ends with its retransmission; to anything else
+    as often as `challenge` allows."""
+    if tcb.state == CLOSED:
+        return
+    if seg.payload_len > 0:
+        tcb.ack_now = True
+        host.mark(tcb)
+    else:
+        challenge(host, tcb, now)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _reset_fits(tcb: Tcb, seg: Segment) -> cython.bint:
+    """A RST counts by its sequence number, whatever it carries, and at a shut window too (RFC 9293
+    3.5.3, SHLD-2, MUST-66)."""
+    return seg.seq == tcb.rcv_nxt or seq_between(seg.seq, tcb.rcv_nxt, tcb.rcv_adv)
 
 
 @cython.cfunc
@@ -137,8 +171,7 @@ def first_sequence(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) 
 def _acceptable(tcb: Tcb, seg: Segment) -> cython.bint:
     """The four cases of RFC 9293, table 6. A SYN-RECEIVED connection's own SYN, come again, is let
     through to the fourth check by its RCV.NXT - 1 (RFC 5961 4)."""
-    # of a RST the sequence number alone counts, whatever it carries (RFC 5961 3.2, MUST-66)
-    length: cython.uint = 0 if seg.flags & RST else seg.length()
+    length: cython.uint = seg.length()
     window: cython.uint = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
     if seg.flags & SYN and tcb.state == SYN_RECEIVED and seg.seq == tcb.irs:
         return True
@@ -155,12 +188,12 @@ def _acceptable(tcb: Tcb, seg: Segment) -> cython.bint:
 
 
 @cython.cfunc
-def second_reset(host: TcpHost, tcb: Tcb, seg: Segment) -> cython.int:
+def second_reset(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
     """Second, check the RST bit (RFC 5961 3.2: only one exactly at RCV.NXT is believed)."""
     if seg.flags & RST == 0:
         return ACCEPTED
     if seg.seq != tcb.rcv_nxt:
-        challenge(host, tcb)
+        challenge(host, tcb, now)
         return TCP_BAD_RST
     if tcb.state == SYN_RECEIVED and tcb.passive:
         tcb.state = CLOSED  # back to LISTEN, quietly: there is no handler yet
@@ -185,12 +218,12 @@ def fourth_syn(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> c
     if seg.flags & SYN == 0:
         return ACCEPTED
     if tcb.state == SYN_RECEIVED and seg.seq == tcb.irs and seg.flags & ACK == 0:
-        tcb.ack_now = True  # our SYN-ACK was lost: send it again
+        tcb.syn_now = True  # our SYN-ACK was lost: send it again
         host.mark(tcb)
         return SEGMENT_DONE
-    if tcb.state == SYN_RECEIVED and seg.seq == tcb.irs:
+    if tcb.state == SYN_RECEIVED and not tcb.passive and seg.seq == tcb.irs:
         return ACCEPTED  # simultaneous open: the peer's SYN-ACK completes it (MUST-10)
-    challenge(host, tcb)
+    challenge(host, tcb, now)
     return TCP_UNEXPECTED_SYN
 
 
@@ -204,11 +237,11 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
             emit_reset(host, tcb.path, tcb.local_port, tcb.remote_port, seg.ack, 0, 0, now)
             return TCP_BAD_ACK
         become_established(host, tcb, seg, now)
-        if tcb.state == CLOSED:
-            return SEGMENT_DONE
+        if seg.flags & SYN:
+            return ACCEPTED  # a simultaneous open's SYN-ACK: its window is taken, unscaled
     reason: cython.int = acknowledge(host, tcb, seg, now)
     if reason != ACCEPTED:
-        challenge(host, tcb)
+        challenge(host, tcb, now)
         return reason
     if tcb.fin_sent and tcb.snd_una == tcb.snd_nxt:
         if tcb.state == FIN_WAIT_1:

@@ -70,7 +70,10 @@ class Tcb(Connection):
     unacked_len: cython.uint  # octets received in order since the last acknowledgement sent
     rcv_mss: cython.uint  # the largest segment seen: every second one is acknowledged
     ack_now: cython.bint
+    syn_now: cython.bint  # in SYN-SENT and SYN-RECEIVED: our SYN goes (again)
     duplicate_acks_due: cython.uint  # one for each out-of-order segment of a peer without SACK
+    challenges: cython.uint  # answers to what did not fit, since `challenged_at`
+    challenged_at: cython.longlong
     fin_received: cython.bint  # the peer's FIN is in order and consumed
     paused: cython.bint
 
@@ -169,6 +172,7 @@ def _clear_send(tcb: Tcb) -> cython.void:
 def _clear_receive(tcb: Tcb) -> cython.void:
     tcb.irs = tcb.rcv_nxt = tcb.rcv_adv = tcb.rcv_shift = tcb.last_ack_sent = 0
     tcb.unacked_len = tcb.rcv_mss = tcb.duplicate_acks_due = 0
-    tcb.ack_now = tcb.fin_received = tcb.paused = False
+    tcb.challenges = tcb.challenged_at = 0
+    tcb.ack_now = tcb.syn_now = tcb.fin_received = tcb.paused = False
     tcb.retained_at = tcb.retained_len = tcb.slices_len = 0
     tcb.first_slice = tcb.last_slice = -1

@@ -8,7 +8,7 @@ to let a new SYN of the same sockets in (RFC 6191, RFC 1122 4.2.2.13). They are 
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.serial import seq_gt
+from cython.cimports.corten.core.serial import seq_add, seq_between, seq_gt
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.wire.tcp import Segment
 
@@ -47,6 +47,18 @@ class TimeWait:
             and self.path.remote_high == seg.remote_high
             and self.path.local_high == seg.local_high
         )
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def accepts(self, seg: Segment) -> cython.bint:
+        """Whether a segment lies in the window that was open (RFC 9293 3.10.7.4, first)."""
+        length: cython.uint = seg.length()
+        edge: cython.uint = seq_add(self.rcv_nxt, self.rcv_wnd)
+        if self.rcv_wnd == 0:
+            return length == 0 and seg.seq == self.rcv_nxt
+        if seq_between(seg.seq, self.rcv_nxt, edge):
+            return True
+        return length > 0 and seq_between(seq_add(seg.seq, length - 1), self.rcv_nxt, edge)
 
     @cython.cfunc
     @cython.exceptval(check=False)

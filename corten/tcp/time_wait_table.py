@@ -6,14 +6,26 @@ unless a retransmitted FIN has renewed it; then it goes to the back.
 
 from __future__ import annotations
 
+from collections import deque
+
 import cython
 from cython.cimports.corten.core.clock import NEVER
-from cython.cimports.corten.core.serial import seq_add, seq_between
+from cython.cimports.corten.core.serial import seq_add, seq_gt
 from cython.cimports.corten.tcp.emit import emit_ack_of, timestamp_of
 from cython.cimports.corten.tcp.host import TIME_WAIT_IDS, TcpHost
 from cython.cimports.corten.tcp.time_wait import TimeWait
-from cython.cimports.corten.wire.reason import ACCEPTED, TCP_BAD_STATE, TCP_NO_ACK_BIT
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    TCP_BAD_ACK,
+    TCP_BAD_SEQUENCE,
+    TCP_BAD_STATE,
+    TCP_NO_ACK_BIT,
+    TCP_UNEXPECTED_SYN,
+)
 from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment
+
+if not cython.compiled:
+    QUEUE_SLACK = 64
 
 
 @cython.cfunc
@@ -31,6 +43,9 @@ def add_time_wait(host: TcpHost, ended: TimeWait) -> cython.void:
     host.time_wait_live += 1
     while host.time_wait_live > host.config.time_wait_max:
         _drop_front(host)
+    if len(host.time_wait_queue) > 2 * host.time_wait_live + QUEUE_SLACK:
+        # what was reopened must not pile up in the queue until its time is over
+        host.time_wait_queue = deque(known for known in host.time_wait_queue if known.id >= 0)
 
 
 @cython.cfunc
@@ -92,19 +107,23 @@ def time_wait_arrives(
         return TCP_NO_ACK_BIT
     if seg.flags & FIN and seq_add(seg.seq, seg.length()) == ended.rcv_nxt:
         ended.until = now + host.config.time_wait_ns  # the FIN again: restart 2 MSL
-    if seg.flags & (SYN | FIN) or seg.length() > 0 or seg.seq != ended.rcv_nxt:
         owe_ack(host, ended)
+        return ACCEPTED
+    if not ended.accepts(seg):
+        owe_ack(host, ended)
+        return TCP_BAD_SEQUENCE
+    if seg.flags & SYN:
+        owe_ack(host, ended)
+        return TCP_UNEXPECTED_SYN
+    if seg.flags & ACK == 0:
+        return TCP_NO_ACK_BIT
+    if seg.length() > 0:
+        owe_ack(host, ended)
+        return TCP_BAD_STATE  # nothing can come after a FIN
+    if seq_gt(seg.ack, ended.snd_nxt):
+        owe_ack(host, ended)
+        return TCP_BAD_ACK
     return ACCEPTED
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _in_window(ended: TimeWait, seg: Segment) -> cython.bint:
-    """Whether its first or its last octet is inside the receive window."""
-    edge: cython.uint = seq_add(ended.rcv_nxt, ended.rcv_wnd)
-    length: cython.uint = seg.length()
-    last: cython.uint = seq_add(seg.seq, length - 1) if length > 0 else seg.seq
-    return seq_between(seg.seq, ended.rcv_nxt, edge) or seq_between(last, ended.rcv_nxt, edge)
 
 
 @cython.cfunc

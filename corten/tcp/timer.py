@@ -31,7 +31,8 @@ def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         return
     if tcb.end_at != 0 and tcb.end_at <= now:
         tcb.end_at = 0
-        what: str = "connect" if tcb.state == SYN_SENT else "waiting for the peer's FIN"
+        opening: cython.bint = tcb.state & (SYN_SENT | SYN_RECEIVED) != 0
+        what: str = "connect" if opening else "waiting for the peer's FIN"
         host.finish(tcb, TimeoutError(f"{what}: timed out"))
         return
     if tcb.ack_at != 0 and tcb.ack_at <= now:
@@ -65,12 +66,12 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
     back_off(tcb, tcb.config.rto_max_ns)
     tcb.rtx_at = now + tcb.rto
     if tcb.state == SYN_RECEIVED:
-        if tcb.retries > tcb.config.syn_ack_retries:
+        if tcb.passive and tcb.retries > tcb.config.syn_ack_retries:
             _forget_half_open(host, tcb)
             return
-        tcb.ack_now = True
+        tcb.syn_now = True
     elif tcb.state == SYN_SENT:
-        tcb.ack_now = True
+        tcb.syn_now = True
     elif tcb.snd_una == tcb.snd_nxt or tcb.snd_wnd == 0:
         send_probe(host, tcb, now)
         return
@@ -85,6 +86,9 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
 
 @cython.cfunc
 def _forget_half_open(host: TcpHost, tcb: Tcb) -> cython.void:
-    """Nobody completed the handshake: there is no handler that would have to know."""
-    tcb.state = CLOSED
-    host.remove(tcb)
+    """Nobody completed the handshake. Of a passive open there is no handler that has to know."""
+    if tcb.passive:
+        tcb.state = CLOSED
+        host.remove(tcb)
+    else:
+        host.finish(tcb, TimeoutError("connect: timed out"))
