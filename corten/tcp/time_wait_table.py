@@ -103,7 +103,7 @@ def time_wait_arrives(
     reopen it has been seen to by the caller."""
     if seg.flags & RST:
         return TCP_BAD_STATE
-    if seg.flags & (SYN | ACK) == 0 and _in_window(ended, seg):
+    if seg.flags & (SYN | ACK) == 0 and ended.accepts(seg):
         return TCP_NO_ACK_BIT
     if seg.flags & FIN and seq_add(seg.seq, seg.length()) == ended.rcv_nxt:
         ended.until = now + host.config.time_wait_ns  # the FIN again: restart 2 MSL
@@ -115,8 +115,6 @@ def time_wait_arrives(
     if seg.flags & SYN:
         owe_ack(host, ended)
         return TCP_UNEXPECTED_SYN
-    if seg.flags & ACK == 0:
-        return TCP_NO_ACK_BIT
     if seg.length() > 0:
         owe_ack(host, ended)
         return TCP_BAD_STATE  # nothing can come after a FIN
