@@ -38,6 +38,7 @@ class Service:
     header_timeout: cython.double
     idle_timeout: cython.double
     send_timeout: cython.double
+    open_count: cython.Py_ssize_t  # connections, while there is a log
     log: Any  # an AccessLog, or None
     _clock: Callable[[], float]
 
@@ -62,6 +63,7 @@ class Service:
         self.header_timeout = header_timeout
         self.idle_timeout = idle_timeout
         self.send_timeout = send_timeout
+        self.open_count = 0
         self.log = log
         self._clock = clock
 
@@ -104,14 +106,29 @@ class Service:
         self.log.add(connection.peer[0], date, request, status, length)
 
 
+@cython.final
+@cython.cclass
 class Stream:
-    """A file on disk on its way out: `left` octets from `at`."""
+    """A file on its way out: `left` octets from `at`, of a file on disk or of the site's memory."""
 
-    def __init__(self, fd: int, at: int, left: int, keep_alive: bool) -> None:
+    fd: cython.int  # negative: in memory
+    at: cython.Py_ssize_t
+    left: cython.Py_ssize_t
+    keep_alive: cython.bint
+    _closer: object  # closes the descriptor when the connection lets go of the stream
+
+    def __init__(
+        self,
+        fd: cython.int,
+        at: cython.Py_ssize_t,
+        left: cython.Py_ssize_t,
+        keep_alive: cython.bint,
+    ) -> None:
         self.fd = fd
         self.at = at
         self.left = left
         self.keep_alive = keep_alive
+        self._closer = Descriptor(fd) if fd >= 0 else None
 
     def next_chunk(self) -> bytes:
         """Read on; empty when the file has become shorter. A cold disk makes the worker wait."""
@@ -122,6 +139,13 @@ class Stream:
         self.at += len(data)
         self.left -= len(data)
         return data
+
+
+class Descriptor:
+    """An open descriptor, closed with its last reference."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
 
     def __del__(self) -> None:
         os.close(self.fd)

@@ -6,8 +6,8 @@ buffer where the file is small, else head and a slice of the site). The ready re
 and is made again when the second changes; a request costs no formatting. Everything else
 (conditions, ranges, bodies, errors) goes through `http_reply.decide`.
 
-Rules. The work of one event is bounded: so many requests, so many chunks of a file from disk, then
-the loop goes on and calls again. While `send` says stop, nothing more is read: the receive window
+Rules. The work of one event is bounded: so many requests, so many pieces of a large file, then the
+loop goes on and calls again. While `send` says stop, nothing more is read: the receive window
 closes. Timers are not re-armed for each request: one is armed at a time, and looks when it
 expires what the connection is waiting for. Its limits: a request must be complete
 `header_timeout` after its first octet, however slowly its octets come; a connection may be idle
@@ -16,6 +16,7 @@ for `idle_timeout`; a reader must take SEND_MIN octets, or all there is, in `sen
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -33,21 +34,17 @@ from cython.cimports.corten.app.http_name import (
     TRANSFER_ENCODING,
 )
 from cython.cimports.corten.app.http_reply import Reply
-from cython.cimports.corten.app.http_service import Service
-from cython.cimports.corten.app.site import DISK, RESIDENT, Entry
+from cython.cimports.corten.app.http_service import Service, Stream
+from cython.cimports.corten.app.site import DISK, SLICE_MAX, Entry
 from cython.cimports.corten.core.arena import Buffer, read
 from cython.cimports.corten.endpoint.connection import Connection, Span
 from cython.cimports.corten.endpoint.handler import Handler
 
-from corten.app.access_log import AccessLog
 from corten.app.http_reply import CONTINUE, decide, page
-from corten.app.http_service import Stream
-from corten.app.site import load
-from corten.endpoint.error import CortenError
 
 if not cython.compiled:
     REQUESTS_AN_EVENT = 64  # pipelined requests answered before other connections have their turn
-    CHUNKS_AN_EVENT = 4  # chunks read from disk likewise
+    PIECES_AN_EVENT = 4  # pieces of a file on disk, or of a large one, likewise
     SEND_MIN = 4096  # octets that a reader must take in a send_timeout, while it leaves some
     PLAIN = (1 << TEXT_FIELDS) - 1 | 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING  # fields it lacks
 
@@ -69,7 +66,7 @@ class Httpd(Handler):
     _served: cython.bint  # at least one request
     _head: Head | None  # one that came in pieces, or waits for its body
     _body: Body | None
-    _stream: Any  # a Stream, or None
+    _stream: Stream | None
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -206,7 +203,7 @@ class Httpd(Handler):
                 entry: object = service.site.entries.get(
                     read(head.memory, head.at + head.path_at, head.path_len)
                 )
-                if entry is not None and cython.cast(Entry, entry).kind == RESIDENT:
+                if entry is not None and cython.cast(Entry, entry).is_ready:
                     self._answer_plain(connection, cython.cast(Entry, entry), head, taken)
                     return
             self._answer(connection, head, taken)
@@ -323,44 +320,54 @@ class Httpd(Handler):
     @cython.cfunc
     def _send_reply(self, connection: Connection, reply: Reply, fd: cython.int) -> cython.void:
         self._send(connection, reply.octets)
+        if reply.body_len > 0:
+            at: cython.Py_ssize_t = reply.body_at
+            if fd < 0:
+                at += cython.cast(Entry, reply.entry).at
+            self._stream = Stream(fd, at, reply.body_len, reply.keep_alive)
+            self._pump(connection)
+            return
         if fd >= 0:
-            stream = Stream(fd, reply.body_at, reply.body_len, reply.keep_alive)
-            if reply.body_len > 0:
-                self._stream = stream
-                self._pump(connection)
-                return
-        elif reply.body_len > 0:
-            entry: Entry = cython.cast(Entry, reply.entry)
-            self._sent += reply.body_len
-            if not connection.send_slice(
-                self.service.site.memory, entry.at + reply.body_at, reply.body_len
-            ):
-                self._blocked = True
+            os.close(fd)
         if not reply.keep_alive:
             self._close(connection)
 
     @cython.cfunc
     def _pump(self, connection: Connection) -> cython.void:
-        """Send a file from disk: so many chunks at a time, and none while `send` says stop."""
-        stream = self._stream
-        budget: cython.int = CHUNKS_AN_EVENT
-        while not self._blocked:
+        """Send a file on: so many pieces at a time, and none while `send` says stop."""
+        stream: Stream = cython.cast(Stream, self._stream)
+        budget: cython.int = PIECES_AN_EVENT
+        while stream.left > 0:
+            if self._blocked:
+                return
             if budget == 0:
                 self._yield(connection)
                 return
             budget -= 1
+            if stream.fd < 0:
+                self._send_slice(connection, stream)
+                continue
             data: bytes = stream.next_chunk()
             if not data:
                 self._stream = None
-                connection.abort()  # less than was announced: the peer must not take it for whole
                 self._closing = True
+                connection.abort()  # less than was announced: the peer must not take it for whole
                 return
             self._send(connection, data)
-            if stream.left == 0:
-                self._stream = None
-                if not stream.keep_alive:
-                    self._close(connection)
-                return
+        self._stream = None
+        if not stream.keep_alive:
+            self._close(connection)
+
+    @cython.cfunc
+    def _send_slice(self, connection: Connection, stream: Stream) -> cython.void:
+        """The next piece of a file in memory: it is not copied, but a queue has its limits."""
+        length: cython.Py_ssize_t = min(stream.left, SLICE_MAX)
+        at: cython.Py_ssize_t = stream.at
+        stream.at += length
+        stream.left -= length
+        self._sent += length
+        if not connection.send_slice(self.service.site.memory, at, length):
+            self._blocked = True
 
     @cython.cfunc
     def _refuse(
@@ -389,54 +396,23 @@ class Httpd(Handler):
         connection.close()
 
 
+@cython.final
+@cython.cclass
+class LoggedHttpd(Httpd):
+    """The same where there is a log: it is written out whenever the last connection ends, so that
+    a worker that has drained has lost no line."""
+
+    def on_open(self, connection: Connection) -> None:
+        self.service.open_count += 1
+        Httpd.on_open(self, connection)
+
+    def on_close(self, connection: Connection, error: Exception | None) -> None:
+        service: Service = self.service
+        service.open_count -= 1
+        if service.open_count == 0:
+            service.log.flush()
+
+
 def factory(service: Service) -> Callable[[], Handler]:
     """What to listen with: makes a handler for each new connection."""
-    return partial(Httpd, service)
-
-
-def command(
-    port: int,
-    root: str,
-    serve: Callable[..., int],
-    *,
-    memory: str | int = "512M",
-    sums: bool = False,
-    header_timeout: float = 10.0,
-    idle_timeout: float = 60.0,
-    send_timeout: float = 30.0,
-    access_log: str = "",
-    **options: object,
-) -> int:
-    """`corten httpd PORT ROOT`: load the site, then serve it; the exit code.
-
-    `serve` is called as `serve({port: factory}, **options)` and runs the workers. `sums` prepares
-    checksums for links that do not offload them. CortenError when the command is wrong.
-    """
-    if not 0 < port < 65536:
-        raise CortenError(f"port {port} is out of range: 1 to 65535")
-    for name, seconds in (
-        ("header", header_timeout),
-        ("idle", idle_timeout),
-        ("send", send_timeout),
-    ):
-        if not 0 < seconds < 1e9:
-            raise CortenError(f"--{name}-timeout {seconds}: a number of seconds above 0")
-    site = load(root, octets_of(memory), sums)
-    service = Service(
-        site,
-        header_timeout=header_timeout,
-        idle_timeout=idle_timeout,
-        send_timeout=send_timeout,
-        log=AccessLog(access_log) if access_log else None,
-    )
-    return serve({port: factory(service)}, **options)
-
-
-def octets_of(text: str | int) -> int:
-    """512M, 64k, 2G or a plain number, in octets; K is 1024. CortenError for anything else."""
-    digits = str(text).strip().upper().removesuffix("B")
-    shift = {"K": 10, "M": 20, "G": 30}.get(digits[-1:], 0)
-    digits = digits[:-1] if shift else digits
-    if not digits.isascii() or not digits.isdigit():
-        raise CortenError(f"--memory {text}: a size such as 512M")
-    return int(digits) << shift
+    return partial(Httpd if service.log is None else LoggedHttpd, service)

@@ -41,6 +41,7 @@ if not cython.compiled:
 
     ENTRIES_MAX = 1000000  # paths of a site: about 1 GB of table
     DEPTH_MAX = 64  # directories below one another, links followed
+    SLICE_MAX = 16777216  # octets of a file handed to `send` at once: a queue has its limits
     ALIGNMENT = 64  # of a file in the memfd: a cache line; even, as prefix sums like it
 
 _INDEX = b"index.html"
@@ -57,6 +58,7 @@ class Entry:
     """What one path leads to, and the replies to it that are ready to be sent."""
 
     kind: cython.int
+    is_ready: cython.bint  # RESIDENT, and short enough for a ready reply
     length: cython.Py_ssize_t  # of the file
     at: cython.Py_ssize_t  # RESIDENT: where in the site's memory
     path: bytes  # DISK: the real path; MOVED: the path to go to
@@ -73,6 +75,7 @@ class Entry:
     def __init__(self, kind: cython.int, path: bytes = b"", media: bytes = b"") -> None:
         self.kind = kind
         self.media = media
+        self.is_ready = False
         self.length = 0
         self.at = 0
         self.path = path
@@ -278,6 +281,7 @@ def _entry_of(
         length = status.st_size
         if at + length <= memory_max:
             entry.kind = RESIDENT
+            entry.is_ready = length <= SLICE_MAX
             entry.at = at
             length = _copy_file(memory_fd, at, file.fileno(), length)
         entry.describe(status, length)

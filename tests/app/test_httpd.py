@@ -10,8 +10,8 @@ import pytest
 
 from corten.app.access_log import BUFFER_MAX, AccessLog
 from corten.app.http_service import CHUNK, Service
-from corten.app.httpd import REQUESTS_AN_EVENT, command, factory, octets_of
-from corten.app.site import load
+from corten.app.httpd import PIECES_AN_EVENT, REQUESTS_AN_EVENT, factory
+from corten.app.site import SLICE_MAX, load
 from corten.endpoint.error import CortenError
 from corten.endpoint.scripted import ScriptedConnection, ScriptedLoop
 from tests.app.site_tree import FILES, make
@@ -283,7 +283,7 @@ def test_a_file_on_disk_is_sent_in_chunks_and_turns(
     connection.high_water = 1 << 30
     connection.deliver(get("/big.bin") + get("/big.bin", "Range: bytes=-10", "Connection: close"))
     first = connection.sent()
-    assert len(split(first)[2]) == 4 * CHUNK
+    assert len(split(first)[2]) == PIECES_AN_EVENT * CHUNK
     assert loop.run_soon() == 2
     got = replies(first + connection.sent())
     assert got == [(200, data), (206, data[-10:])]
@@ -343,7 +343,30 @@ def test_a_connection_that_ends_closes_its_file(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-# -- the log, the command --------------------------------------------------------------------
+def test_a_large_file_in_memory_is_sent_in_pieces(tmp_path: Path, loop: ScriptedLoop) -> None:
+    length = 2 * SLICE_MAX + 5
+    (tmp_path / "a.bin").write_bytes(b"a")  # what is large does not begin at 0
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(length)
+        file.seek(length - 1)
+        file.write(b"z")
+    connection = loop.open(factory(Service(load(str(tmp_path))))())
+    connection.high_water = SLICE_MAX
+    connection.deliver(get("/large.bin"))
+    sizes = []
+    while connection.queued_len():
+        sizes.append(connection.queued_len())
+        connection.acknowledge()
+    assert sizes[1:] == [SLICE_MAX, 5]
+    _, _, body = split(connection.sent())
+    assert len(body) == length
+    assert body.endswith(b"\0z")
+    connection.deliver(get("/large.bin", "Range: bytes=-3", "Connection: close"))
+    assert split(connection.sent())[2] == b"\0\0z"
+    assert connection.eof_sent
+
+
+# -- the log --------------------------------------------------------------------
 
 
 def test_access_log(root: Path, tmp_path: Path, loop: ScriptedLoop) -> None:
@@ -374,40 +397,18 @@ def test_access_log_is_written_when_its_buffer_is_full(tmp_path: Path) -> None:
     log.flush()  # a disk that fails loses lines, not connections
 
 
-def test_command(root: Path, tmp_path: Path) -> None:
-    seen = {}
-
-    def serve(handlers: dict, **options: object) -> int:
-        seen.update(options)
-        loop = ScriptedLoop()
-        connection = loop.open(handlers[8080]())
-        connection.deliver(get("/large.htm"))
-        seen["body"] = split(connection.sent())[2]
-        return 7
-
-    log = str(tmp_path / "log")
-    assert command(8080, str(root), serve, memory="1M", access_log=log, workers=3) == 7
-    assert seen == {"workers": 3, "body": FILES["large.htm"]}
+def test_the_log_is_written_when_the_last_connection_ends(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    service = Service(load(str(root)), log=AccessLog(str(path)))
+    loop = ScriptedLoop()
+    one, other = (loop.open(factory(service)()) for _ in range(2))
+    one.deliver(get("/small.htm"))
+    one.finish()
+    assert not path.read_bytes()
+    other.finish()
+    assert path.read_text().endswith('"GET /small.htm HTTP/1.1" 200 100\n')
 
 
-@pytest.mark.parametrize(
-    ("wrong", "text"),
-    [
-        ({"port": 0}, "out of range"), ({"port": 65536}, "out of range"),
-        ({"root": "/nowhere"}, "/nowhere"),
-        ({"memory": "lots"}, "lots"), ({"memory": ""}, "memory"), ({"memory": "-1"}, "-1"),
-        ({"header_timeout": 0.0}, "header-timeout"), ({"idle_timeout": -1.0}, "idle-timeout"),
-        ({"send_timeout": float("nan")}, "send-timeout"),
-        ({"access_log": "/nowhere/log"}, "/nowhere/log"),
-    ],
-)  # fmt: skip
-def test_a_wrong_command_says_what_is_wrong(root: Path, wrong: dict, text: str) -> None:
-    options = {"port": 80, "root": str(root), "serve": lambda handlers: 0, **wrong}
-    with pytest.raises(CortenError, match=text):
-        command(**options)
-
-
-def test_sizes() -> None:
-    assert [octets_of(t) for t in ("5", "2k", "512M", "1G", "3MB", 7)] == [
-        5, 2048, 512 << 20, 1 << 30, 3 << 20, 7,
-    ]  # fmt: skip
+def test_a_log_that_cannot_be_written() -> None:
+    with pytest.raises(CortenError, match="/nowhere/log"):
+        AccessLog("/nowhere/log")

@@ -23,29 +23,32 @@ pytestmark = pytest.mark.e2e
 
 SERVER = """
 import sys
-from corten.app.httpd import command
+from corten.app.access_log import AccessLog
+from corten.app.http_service import Service
+from corten.app.httpd import factory
+from corten.app.site import load
 from corten.kernel.worker import run
 
-def serve(handlers):
-    run(handlers, ready=lambda: print("ready", flush=True))
-    return 0
-
-options = dict(word.split("=") for word in sys.argv[3:])
-floats = {k: float(v) for k, v in options.items() if k.endswith("timeout")}
-sys.exit(command(int(sys.argv[1]), sys.argv[2], serve, **{**options, **floats}))
+port, root, memory, log, *seconds = sys.argv[1:]
+names = ("header_timeout", "idle_timeout", "send_timeout")
+timeouts = {name: float(value) for name, value in zip(names, seconds)}
+service = Service(load(root, int(memory)), log=AccessLog(log) if log else None, **timeouts)
+run({int(port): factory(service)}, ready=lambda: print("ready", flush=True))
 """
 
 
 class Server:
     """The server as a process of its own."""
 
-    def __init__(self, root: Path, **options: object) -> None:
+    def __init__(
+        self, root: Path, memory: int = 1 << 30, log: str = "", seconds: float = 20.0
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        words = [f"{name}={value}" for name, value in options.items()]
+        words = [str(self.port), str(root), str(memory), log, *[str(seconds)] * 3]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(self.port), str(root), *words],
+            [sys.executable, "-c", SERVER, *words],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -99,8 +102,8 @@ def ask(server: Server, data: bytes) -> bytes:
         return read_to_end(end)
 
 
-@pytest.mark.parametrize("memory", ["512M", "20M"])
-def test_all_pages_byte_identical_through_curl(pages: Path, tmp_path: Path, memory: str) -> None:
+@pytest.mark.parametrize("memory", [1 << 30, 20 << 20, 0])
+def test_all_pages_byte_identical_through_curl(pages: Path, tmp_path: Path, memory: int) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt-get install curl")
     server = Server(pages, memory=memory)
@@ -178,9 +181,7 @@ def test_a_head_octet_by_octet(server: Server) -> None:
 
 def test_timeouts_and_a_log(pages: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    server = Server(
-        pages, header_timeout=1, idle_timeout=1, send_timeout=1, access_log=log, memory="20M"
-    )
+    server = Server(pages, memory=20 << 20, log=str(log), seconds=1.0)
     largest = max(range(500), key=lambda n: os.path.getsize(pages / f"{n}.htm"))
     with (
         server.connect() as silent,
@@ -217,3 +218,12 @@ def test_one_request_a_connection(server: Server) -> None:
             assert read_to_end(end).endswith(FILES["small.htm"])
     time.sleep(0.2)
     assert len(list(fds.iterdir())) <= before + 1
+
+
+def test_a_body_that_is_refused_does_not_lose_the_answer(server: Server) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    client.request("POST", "/", body=b"x" * 1_000_000)
+    reply = client.getresponse()
+    assert (reply.status, reply.headers["Connection"]) == (413, "close")
+    assert b"413" in reply.read()
+    client.close()
