@@ -1,3 +1,53 @@
-"""Corten: a TCP/IP stack you can import."""
+"""Corten: a TCP/IP stack you can import.
+
+    import corten
+
+    class Echo(corten.Handler):
+        def on_data(self, connection, data):
+            connection.send(data)
+
+    corten.serve({7: Echo}, links=["tap:corten0,address=10.0.2.2/24"], workers=2)
+
+`Stack` is the same without a process or a clock; it and `serve` are loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+try:
+    from corten.core.arena import Buffer
+    from corten.endpoint.connection import Connection
+    from corten.endpoint.error import ConnectionClosed, CortenError
+    from corten.endpoint.handler import Handler
+except ImportError as error:
+    if not (error.name or "").startswith("cython"):
+        raise
+    raise ImportError("corten is not compiled: run ./dev build, or pip install .") from None
+
+if TYPE_CHECKING:
+    from corten.stack.stack import Stack
+    from corten.worker.serve import serve
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Buffer",
+    "Connection",
+    "ConnectionClosed",
+    "CortenError",
+    "Handler",
+    "Stack",
+    "serve",
+]
+
+_LAZY = {"Stack": "corten.stack.stack", "serve": "corten.worker.serve"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'corten' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
