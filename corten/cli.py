@@ -1,0 +1,219 @@
+"""The commands: `corten httpd`, `echo`, `load` and `check`.
+
+Rules. What a command needs is imported when it runs, so that `corten --help` is quick. A mistake of
+the caller's is one line on standard error and exit code 2; a traceback is a defect of ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from corten import __version__
+from corten.endpoint.error import CortenError
+
+DEFAULT_LINK = "tap:corten0,address=10.0.2.2/24"
+_PORT = click.IntRange(1, 65535)
+_SECONDS = click.FloatRange(0, min_open=True)
+
+Command = Callable[..., Any]
+
+
+class _Cpus(click.ParamType):
+    """0-3, or 0,2,4."""
+
+    name = "cpus"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        from corten.worker.link import parse_cpus
+
+        try:
+            return parse_cpus(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _on_links(command: Command) -> Command:
+    """The options of every command that opens links."""
+    for option in (
+        click.option("--cpus", type=_Cpus(), help="Processors to pin workers to: 0-3, or 0,2,4."),
+        click.option(
+            "--link",
+            "links",
+            multiple=True,
+            default=[DEFAULT_LINK],
+            show_default=True,
+            metavar="LINK",
+            help="DRIVER[:NAME],address=A.B.C.D/N[,option=value...]; repeat it for several links.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _on_workers(command: Command) -> Command:
+    """The options of every command that serves."""
+    for option in (
+        click.option("--busy-poll", is_flag=True, help="Never sleep: lower latency, a core each."),
+        click.option(
+            "--workers",
+            type=int,
+            default=1,
+            show_default=True,
+            help="Processes, each with a queue of its own.",
+        ),
+    ):
+        command = option(command)
+    return _on_links(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="corten", message="%(prog)s %(version)s")
+def commands() -> None:
+    """A TCP/IP stack in user space, and what runs on it."""
+
+
+@commands.command()
+@click.argument("port", type=_PORT)
+@click.argument("root", type=click.Path())
+@_on_workers
+@click.option(
+    "--memory",
+    type=click.IntRange(0),
+    default=512,
+    show_default=True,
+    metavar="MIB",
+    help="Preload files up to this much; larger sites are read from disk.",
+)
+@click.option(
+    "--header-timeout",
+    type=_SECONDS,
+    default=10.0,
+    show_default=True,
+    help="Seconds that a request may take to come.",
+)
+@click.option(
+    "--idle-timeout",
+    type=_SECONDS,
+    default=60.0,
+    show_default=True,
+    help="Seconds that a connection may wait for a request.",
+)
+@click.option(
+    "--send-timeout",
+    type=_SECONDS,
+    default=30.0,
+    show_default=True,
+    help="Seconds in which a reader must take something.",
+)
+@click.option("--access-log", type=click.Path(), help="Append a line for each request.")
+def httpd(port: int, root: str, access_log: str | None, memory: int, **options: Any) -> None:
+    """Serve the files under ROOT over HTTP."""
+    from corten.app.access_log import AccessLog
+    from corten.app.http_service import Service
+    from corten.app.httpd import factory
+    from corten.app.site import load as load_site
+    from corten.worker.link import parse_link
+
+    bare = [not parse_link(text).offload for text in options["links"]]
+    names = ("header_timeout", "idle_timeout", "send_timeout")
+    timeouts = {name: options.pop(name) for name in names}
+    try:
+        log = AccessLog(access_log) if access_log else None
+    except OSError as error:
+        raise CortenError(f"access log {access_log}: {error.strerror}") from None
+    site = load_site(root, memory << 20, sums=any(bare))
+    _serve(port, factory(Service(site, log=log, **timeouts)), "http://{}:{}/", **options)
+
+
+@commands.command()
+@click.argument("port", type=_PORT)
+@_on_workers
+def echo(port: int, **options: Any) -> None:
+    """Send back whatever comes."""
+    from corten.app.echo import Echo
+
+    _serve(port, Echo, "{}:{}", **options)
+
+
+@commands.command()
+@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@_on_links
+@click.option("-c", "--connections", type=int, default=100, show_default=True)
+@click.option("-d", "--seconds", type=float, default=10.0, show_default=True)
+@click.option("--timeout", type=_SECONDS, default=10.0, show_default=True, help="Of one reply.")
+@click.option("--close", is_flag=True, help="One request a connection.")
+@click.option("--hold", is_flag=True, help="One request each, then hold the connections.")
+@click.option("--hashes", is_flag=True, help="See that a URL's replies are all the same.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+def load(
+    urls: list[str], links: list[str], cpus: list[int] | None, as_json: bool, **options: Any
+) -> None:
+    """Ask for URL again and again over many connections; print rate and latency."""
+    from corten.app.load_command import run_load
+    from corten.app.load_option import Options
+
+    sys.exit(run_load(Options(list(urls), **options), list(links), cpus, as_json))
+
+
+@commands.command()
+def check() -> None:
+    """Say which drivers and privileges this machine offers, and how to get what is missing."""
+    from corten.app.check import command
+
+    sys.exit(command())
+
+
+def _serve(
+    port: int,
+    factory: Callable[[], Any],
+    shown: str,
+    links: list[str],
+    workers: int,
+    cpus: list[int] | None,
+    busy_poll: bool,
+) -> None:
+    """Serve one port until a signal ends it."""
+    from corten.worker.serve import serve
+
+    def ready(addresses: list[str]) -> None:
+        for address in addresses:
+            print("ready:", shown.format(address, port), flush=True)
+
+    sys.exit(serve({port: factory}, list(links), workers, cpus, busy_poll=busy_poll, ready=ready))
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 not as hoped, 2 called wrongly, 130 interrupted."""
+    logging.basicConfig(format="corten: %(message)s", level=logging.WARNING)
+    try:
+        commands.main(arguments, "corten", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        sys.exit(2)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "corten"
+        text = " ".join(error.format_message().split()).rstrip(".")
+        _refuse(f"{text}. See {where} --help")
+    except click.ClickException as error:
+        _refuse(error.format_message())
+    except CortenError as error:
+        _refuse(str(error))
+    except click.Abort:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _refuse(text: str) -> NoReturn:
+    print(f"corten: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
