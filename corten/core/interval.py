@@ -163,6 +163,29 @@ class Ranges:
         return gone
 
     @cython.ccall
+    def remove_from(self, seq: cython.uint) -> cython.uint:
+        """Uncover everything from seq on; how many octets that were."""
+        kept: cython.Py_ssize_t = self._after(seq)
+        gone: cython.uint = 0
+        if kept < self.count and seq_lt(self._starts[kept], seq):
+            gone = seq_sub(self._ends[kept], seq)
+            self._ends[kept] = seq
+            kept += 1
+        i: cython.Py_ssize_t
+        for i in range(kept, self.count):
+            gone += seq_sub(self._ends[i], self._starts[i])
+        self.count = kept
+        self.total -= gone
+        return gone
+
+    @cython.ccall
+    @cython.exceptval(-2, check=True)
+    def find(self, seq: cython.uint) -> cython.Py_ssize_t:
+        """Which range covers octet seq; -1 when none does."""
+        i: cython.Py_ssize_t = self._after(seq)
+        return i if i < self.count and seq_le(self._starts[i], seq) else -1
+
+    @cython.ccall
     def clear(self) -> cython.void:
         """Uncover everything. `refused` goes on counting."""
         self.count = 0

@@ -80,6 +80,10 @@ class TcpConnection(Tcb):
     def consume(self, length: cython.Py_ssize_t) -> cython.void:
         if length < 0 or length > self.retained_len + self.slices_len:
             raise ValueError(f"consume({length}): {self.retained_len + self.slices_len} are ready")
+        if self.retained_len > 0 and length >= self.retained_len:
+            length -= self.retained_len
+            self.retained = None
+            self.retained_len = self.retained_at = 0
         while length > 0 and self.retained_len > 0:
             octets: bytes = self.retained[0]
             part: cython.Py_ssize_t = len(octets) - self.retained_at
@@ -92,8 +96,6 @@ class TcpConnection(Tcb):
                 self.retained_at = 0
                 self.retained_len -= part
                 length -= part
-        if self.retained is not None and self.retained_len == 0:
-            self.retained = None
         if length > 0:
             self._consume_slices(length)
 
@@ -137,6 +139,7 @@ class TcpConnection(Tcb):
             )
             self.first_slice = self.last_slice = -1
             self.slices_len = 0
+            self._window_may_open()
             return data
         parts: list = []
         if self.retained_len > 0:
@@ -159,10 +162,10 @@ class TcpConnection(Tcb):
         if self.state & SYNCHRONIZED == 0:
             return
         promised: cython.Py_ssize_t = seq_sub(self.rcv_adv, self.rcv_nxt)
+        if promised >= 2 * self.rcv_mss:
+            return
         room: cython.Py_ssize_t = self.config.receive_buffer - self.retained_len - self.slices_len
-        if room - promised >= self.config.receive_buffer // 2 or (
-            promised < self.rcv_mss and room - promised >= self.rcv_mss
-        ):
+        if room - promised >= min(self.config.receive_buffer // 2, self.rcv_mss):
             host: TcpHost = self.host
             self.ack_now = True
             host.mark(self)

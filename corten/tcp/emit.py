@@ -43,7 +43,8 @@ if not cython.compiled:
     CHECKSUM_AT = 16
     NO_SHIFT = 255  # Tcb.snd_shift while the peer has not offered window scaling
     TIMESTAMP_LEN = 12
-    SACK_BLOCKS_MAX = 3  # beside timestamps; four without (RFC 2018 3)
+    OPTIONS_LEN_MAX = 40
+    ROUNDING_SLACK = 3  # by an eighth of the receive buffer windows may be rounded beyond it
 
 
 @cython.cfunc
@@ -107,10 +108,10 @@ def next_window(tcb: Tcb) -> cython.uint:
     """The window field to send; moves RCV.ADV (RFC 9293 3.8.6.2.2).
 
     The right edge never retreats, and advances only by a segment or half the buffer (MUST-39). The
-    field is rounded up, so that the shift loses nothing of what was promised.
+    field is rounded up, so that the shift loses nothing of what was promised, as long as what is
+    held exceeds the buffer by little (RFC 7323 2.4 leaves the choice).
     """
     room: cython.Py_ssize_t = tcb.config.receive_buffer - tcb.retained_len - tcb.slices_len
-    room = max(room, 0)
     promised: cython.uint = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
     window: cython.uint = promised
     if room > promised:
@@ -118,6 +119,10 @@ def next_window(tcb: Tcb) -> cython.uint:
         if gain >= tcb.snd_mss or gain >= tcb.config.receive_buffer // 2:
             window = cython.cast(cython.uint, room)
     field: cython.uint = (window + (1 << tcb.rcv_shift) - 1) >> tcb.rcv_shift
+    slack: cython.Py_ssize_t = tcb.config.receive_buffer >> ROUNDING_SLACK
+    if (field << tcb.rcv_shift) > room + slack and window == promised:
+        # segments smaller than the rounding would otherwise move the edge on for ever
+        field = window >> tcb.rcv_shift
     field = min(field, 0xFFFF)
     edge: cython.uint = seq_add(tcb.rcv_nxt, field << tcb.rcv_shift)
     if seq_gt(edge, tcb.rcv_adv):
@@ -174,6 +179,17 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _sack_blocks_max(path: Path, options: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """How many SACK blocks fit beside the other options (RFC 2018 3): 4, beside timestamps 3,
+    and fewer where the link is very narrow."""
+    room: cython.Py_ssize_t = OPTIONS_LEN_MAX - options
+    narrow: cython.Py_ssize_t = path.mtu - path.ip_header_len - TCP_HEADER_LEN - options
+    room = min(room, narrow)
+    return (room - 4) // 8 if room >= 12 else 0
+
+
+@cython.cfunc
 def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     """<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, with SACK blocks while there are holes (RFC 2018 4)."""
     path: Path = tcb.path
@@ -181,9 +197,7 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     blocks: list | None = None
     options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
     if tcb.sack_ok and tcb.reassembly is not None:
-        blocks = tcb.reassembly.blocks(
-            SACK_BLOCKS_MAX if tcb.timestamps_ok else SACK_BLOCKS_MAX + 1
-        )
+        blocks = tcb.reassembly.blocks(_sack_blocks_max(path, options))
         if blocks:
             options += 4 + 8 * len(blocks)
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))

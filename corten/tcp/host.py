@@ -35,6 +35,7 @@ from cython.cimports.corten.wire.tcp import Segment
 
 if not cython.compiled:
     TIME_WAIT_IDS = 0x4000_0000  # table values from here are TIME_WAITs
+    RETAINED_LEN = 1024  # received octets kept in pieces under this are put together
     SLICES_MAX = 4096  # ranges of received frames that wait for their handlers
 
 
@@ -330,11 +331,17 @@ class TcpHost:
 
 @cython.cfunc
 def retain_octets(tcb: Tcb, octets: bytes) -> cython.void:
-    """Keep received octets beyond the breath, at their exact size."""
+    """Keep received octets beyond the breath. Small ones are put together: what they are charged
+    to the receive buffer is then near what they cost."""
     if tcb.retained is None:
         tcb.retained = []
-    tcb.retained.append(octets)
     tcb.retained_len += len(octets)
+    if tcb.retained:
+        last: bytes = tcb.retained[len(tcb.retained) - 1]
+        if len(last) + len(octets) <= RETAINED_LEN:
+            tcb.retained[len(tcb.retained) - 1] = last + octets
+            return
+    tcb.retained.append(octets)
 
 
 @cython.cfunc

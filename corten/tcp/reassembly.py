@@ -13,7 +13,7 @@ from bisect import bisect_right
 import cython
 from cython.cimports.corten.core.arena import Memory, read
 from cython.cimports.corten.core.interval import Ranges
-from cython.cimports.corten.core.serial import seq_add, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_sub
 
 if not cython.compiled:
     CHUNK_COST = 96  # octets of overhead of one chunk: bytes head, list slots, the start
@@ -45,11 +45,26 @@ class Reassembly:
         self._chunks = []
         self._recent = []
 
-    @cython.cfunc
+    @cython.ccall
     def is_empty(self) -> cython.bint:
         return not self._chunks and not self.has_fin
 
-    @cython.cfunc
+    @cython.ccall
+    def note_fin(self, at: cython.uint) -> cython.void:
+        """A FIN came early: the first one counts, there is no other place for it."""
+        if not self.has_fin:
+            self.has_fin = True
+            self.fin_at = at
+
+    @cython.ccall
+    def take_fin(self, rcv_nxt: cython.uint) -> cython.bint:
+        """Whether the FIN is due; one that text has passed was a lie."""
+        if not self.has_fin or seq_gt(self.fin_at, rcv_nxt):
+            return False
+        self.has_fin = False
+        return self.fin_at == rcv_nxt
+
+    @cython.ccall
     def add(
         self,
         seq: cython.uint,
@@ -106,21 +121,14 @@ class Reassembly:
         """Let the newest ends give way to something nearer; False when that does not suffice."""
         while self.cost + cost > cost_max:
             last: cython.Py_ssize_t = len(self._starts) - 1
-            if last < 0 or self._starts[last] <= position:
+            last_at: cython.Py_ssize_t = self._starts[last] if last >= 0 else 0
+            if last < 0 or last_at <= position:
                 return False
             chunk: bytes = self._chunks.pop()
             self._starts.pop()
             self.cost -= len(chunk) + CHUNK_COST
-            self._rebuild_ranges()
+            self.ranges.remove_from(seq_add(self._origin, last_at))
         return True
-
-    @cython.cfunc
-    def _rebuild_ranges(self) -> cython.void:
-        self.ranges.clear()
-        i: cython.Py_ssize_t
-        for i in range(len(self._starts)):
-            seq: cython.uint = seq_add(self._origin, self._starts[i])
-            self.ranges.add(seq, seq_add(seq, len(cython.cast(bytes, self._chunks[i]))))
 
     @cython.cfunc
     def _note(self, seq: cython.uint) -> cython.void:
@@ -129,26 +137,21 @@ class Reassembly:
         if len(self._recent) > 2 * RECENT_MAX:
             self._recent.pop()
 
-    @cython.cfunc
+    @cython.ccall
     def blocks(self, most: cython.Py_ssize_t) -> list:
         """Up to `most` (start, end) pairs for the SACK option, newest first, each once."""
         found: list = []
         for seq in self._recent:
-            i: cython.Py_ssize_t
-            for i in range(self.ranges.count):
-                start: cython.uint = self.ranges.start(i)
-                end: cython.uint = self.ranges.end(i)
-                if seq_lt(seq, start):
-                    break
-                if seq_lt(seq, end):
-                    if (start, end) not in found:
-                        found.append((start, end))
-                    break
             if len(found) >= most:
                 break
+            i: cython.Py_ssize_t = self.ranges.find(seq)
+            if i >= 0:
+                block = (self.ranges.start(i), self.ranges.end(i))
+                if block not in found:
+                    found.append(block)
         return found
 
-    @cython.cfunc
+    @cython.ccall
     def take(self, rcv_nxt: cython.uint) -> bytes | None:
         """The chunk that continues the stream at `rcv_nxt`, stale front cut; None for a hole."""
         position: cython.Py_ssize_t = seq_sub(rcv_nxt, self._origin)

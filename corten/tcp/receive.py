@@ -25,6 +25,7 @@ from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     OCTETS_IN,
     OUT_OF_ORDER,
+    TCP_DATA_AFTER_FIN,
     TCP_REASSEMBLY_FULL,
 )
 from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
@@ -42,9 +43,9 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
     if seg.payload_len == 0 and not fin:
         return ACCEPTED
     if tcb.state & CAN_RECEIVE == 0:
-        tcb.ack_now = True  # a retransmission of what came before the peer's FIN
+        tcb.ack_now = True  # nothing can come after a FIN
         host.mark(tcb)
-        return ACCEPTED
+        return TCP_DATA_AFTER_FIN
     seq: cython.uint = seq_add(seg.seq, 1) if seg.flags & SYN else seg.seq
     at: cython.Py_ssize_t = seg.payload_at
     length: cython.Py_ssize_t = seg.payload_len
@@ -65,18 +66,18 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         tcb.ack_now = True
     _note_size(tcb, seg)
     host.mark(tcb)
+    if tcb.end_at != 0:
+        tcb.end_at = now + tcb.config.fin_wait_ns  # FIN-WAIT-2, and the peer is alive
     if seq != tcb.rcv_nxt:
         return _keep_early(host, tcb, seg, seq, at, length, fin)
+    if tcb.reassembly is not None and length > 0:
+        return _fill(host, tcb, seg, seq, at, length, fin, now)
     if length > 0:
         host.counters.add(OCTETS_IN, length)
         host.add_slice(tcb, seg.memory, at, length)
         tcb.rcv_nxt = seq_add(seq, cython.cast(cython.uint, length))
         tcb.unacked_len += cython.cast(cython.uint, length)
         tcb.events |= EVENT_DATA
-        if tcb.end_at != 0:
-            tcb.end_at = now + tcb.config.fin_wait_ns  # FIN-WAIT-2, and the peer is alive
-    if tcb.reassembly is not None:
-        fin = _continue(host, tcb) or fin
     if fin:
         receive_fin(host, tcb, now)
     return ACCEPTED
@@ -108,8 +109,7 @@ def _keep_early(
         tcb.reassembly = Reassembly(tcb.rcv_nxt)
     queue: Reassembly = tcb.reassembly
     if fin:
-        queue.has_fin = True
-        queue.fin_at = seq_add(seq, cython.cast(cython.uint, length))
+        queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
     whole: cython.bint = True
     if length > 0:
         whole = queue.add(
@@ -126,8 +126,32 @@ def _keep_early(
 
 
 @cython.cfunc
+def _fill(
+    host: TcpHost,
+    tcb: Tcb,
+    seg: Segment,
+    seq: cython.uint,
+    at: cython.Py_ssize_t,
+    length: cython.Py_ssize_t,
+    fin: cython.bint,
+    now: cython.longlong,
+) -> cython.int:
+    """The first hole is filled, from its beginning. By way of the queue, so that where octets came
+    twice the first ones stand."""
+    queue: Reassembly = tcb.reassembly
+    if fin:
+        queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
+    whole: cython.bint = queue.add(
+        seq, seg.memory, at, length, REASSEMBLY_FACTOR * tcb.config.receive_buffer
+    )
+    if _continue(host, tcb):
+        receive_fin(host, tcb, now)
+    return ACCEPTED if whole else TCP_REASSEMBLY_FULL
+
+
+@cython.cfunc
 def _continue(host: TcpHost, tcb: Tcb) -> cython.bint:
-    """A hole may be filled: take what follows from the queue. True when the early FIN is due."""
+    """Take what continues the stream from the queue. True when its FIN is due."""
     queue: Reassembly | None = tcb.reassembly
     if queue is None:
         return False
@@ -140,9 +164,8 @@ def _continue(host: TcpHost, tcb: Tcb) -> cython.bint:
         retain_octets(tcb, chunk)
         tcb.rcv_nxt = seq_add(tcb.rcv_nxt, cython.cast(cython.uint, len(chunk)))
         tcb.events |= EVENT_DATA
-    fin: cython.bint = queue.has_fin and queue.fin_at == tcb.rcv_nxt
-    if fin:
-        queue.has_fin = False
+        host.counters.add(OCTETS_IN, len(chunk))
+    fin: cython.bint = queue.take_fin(tcb.rcv_nxt)
     if queue.is_empty():
         tcb.reassembly = None
     return fin

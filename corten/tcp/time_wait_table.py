@@ -19,6 +19,7 @@ from cython.cimports.corten.wire.reason import (
     TCP_BAD_ACK,
     TCP_BAD_SEQUENCE,
     TCP_BAD_STATE,
+    TCP_DATA_AFTER_FIN,
     TCP_NO_ACK_BIT,
     TCP_UNEXPECTED_SYN,
 )
@@ -117,7 +118,7 @@ def time_wait_arrives(
         return TCP_UNEXPECTED_SYN
     if seg.length() > 0:
         owe_ack(host, ended)
-        return TCP_BAD_STATE  # nothing can come after a FIN
+        return TCP_DATA_AFTER_FIN
     if seq_gt(seg.ack, ended.snd_nxt):
         owe_ack(host, ended)
         return TCP_BAD_ACK

@@ -55,7 +55,7 @@ if not cython.compiled:
     TCP_LISTEN_OVERFLOW = 37
     TCP_NO_TIMESTAMP = 38
     TCP_REASSEMBLY_FULL = 39
-    TCP_DATA_AFTER_CLOSE = 40
+    TCP_DATA_AFTER_FIN = 40
     TCP_BAD_STATE = 41
     TCP_OUT_OF_MEMORY = 42
     # -- neighbours and routes
@@ -144,7 +144,7 @@ PROSE: dict[str, str] = {
     "TCP_LISTEN_OVERFLOW": "SYN while the SYN queue or the connection limit is full",
     "TCP_NO_TIMESTAMP": "timestamps were agreed and this segment has none (RFC 7323 3.2)",
     "TCP_REASSEMBLY_FULL": "out-of-order data beyond the true cost we keep",
-    "TCP_DATA_AFTER_CLOSE": "data for a connection whose application has gone",
+    "TCP_DATA_AFTER_FIN": "text or FIN beyond the peer's FIN",
     "TCP_BAD_STATE": "nothing to do for this segment in this state",
     "TCP_OUT_OF_MEMORY": "the connection limit is reached",
     "NEIGHBOUR_QUEUE_FULL": "an older packet gave way to a newer one waiting for the same address",
