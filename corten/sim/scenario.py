@@ -175,8 +175,11 @@ def wrap_time(setting: Setting, seed: int, title: str) -> int:
 SHORT = ((Plan(send=10_000, close="both"), Plan(send=10_000, close="both")),)
 
 
-def session(seed: int, faults: Iterable[Fault] = (), octets: int = 10_000) -> Network:
-    """Connect, about 10 kB each way, close: the run that faults are enumerated over."""
+def session(
+    seed: int, faults: Iterable[Fault] = (), octets: int = 10_000, may_fail: bool = False
+) -> Network:
+    """Connect, about 10 kB each way, close: the run that faults are enumerated over. `may_fail`: an
+    error that both ends are told of is an end too."""
     plan = Plan(send=octets)
     faults = tuple(faults)
     setting = Setting(
@@ -185,6 +188,7 @@ def session(seed: int, faults: Iterable[Fault] = (), octets: int = 10_000) -> Ne
         a_config={"receive_buffer": 8192},
         b_config={"receive_buffer": 8192},
         dynamic_arp=True,
+        weather_may_kill=may_fail,
     )
     return play(setting, seed, f"session seed {seed}, faults: {', '.join(map(str, faults))}")
 

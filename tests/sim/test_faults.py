@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.sim, pytest.mark.timeout(900)]
 
 PARTS = 8
 SHORT = 1500  # octets each way where there is much to enumerate
+ARP_PACKETS = 4  # the first ones
 HEADERS_LEN = 14 + 20 + 32  # Ethernet, IPv4, TCP with timestamps
 
 
@@ -34,7 +35,9 @@ def run_all(part: int, all_faults: Iterable[list[Fault]], octets: int, stride: i
         iter(all_faults), part * stride, None, PARTS * stride
     )
     for faults in mine:
-        session(1, faults, octets)
+        # ARP has no checksum: an address learnt wrong is a black hole until it ages
+        may_fail = any(f.kind == "flip" and f.packet < ARP_PACKETS for f in faults)
+        session(1, faults, octets, may_fail)
 
 
 def test_nothing_goes_wrong() -> None:
