@@ -76,8 +76,8 @@ def lost_edge(tcb: Tcb) -> cython.uint:
     if tcb.recovery == OPEN:
         return tcb.snd_una
     first: cython.uint = seq_add(tcb.snd_una, tcb.snd_mss)  # the segment at SND.UNA is lost
-    if seq_gt(first, tcb.snd_nxt):
-        first = tcb.snd_nxt
+    if seq_gt(first, tcb.recover):
+        first = tcb.recover  # it may be short, and what was sent since is not known to be lost
     if tcb.sack_ok and seq_gt(tcb.sack_lost, first):
         return tcb.sack_lost
     return first
