@@ -135,7 +135,7 @@ class End:
         self.irs: int | None = None
         self.peer_syn = Options()
         self.heard = Intervals()  # the peer's octets that this end may have
-        self.sure = Intervals()  # … that it must have
+        self.sure = 0  # it must have all before this; what came early it may have had no room for
         self.peer_fin_at: int | None = None
         self.fin_heard_ns = 0
         self.tsvals_heard: set[int] = set()
@@ -246,7 +246,7 @@ class End:
         self.irs = irs
         self.peer_syn = self.syns_heard[irs]
         self.heard.add(0, 1)
-        self.sure.add(0, 1)
+        self.sure = 1
         if self.peer_syn.timestamps:
             self.tsvals_heard.add(self.peer_syn.timestamps[0])
 
@@ -264,6 +264,9 @@ class End:
         edge = acked + (segment.window << shift)
         if self.edge_heard is None or edge > self.edge_heard:
             self.edge_heard = edge
+        at = self.peer_offset(segment.seq)
+        if self.edge_sent is not None and at >= self.edge_sent and at != self.frontier():
+            return  # not acceptable: at the very edge of a window that is not empty
         if acked > self.acked:
             self._hear_progress(acked, now)
         elif acked == self.acked and not segment.span and self.snd_max > acked:
@@ -309,13 +312,13 @@ class End:
         if segment.flags & FIN and self.peer_fin_at is None:
             self.peer_fin_at = end - 1
             self.fin_heard_ns = now
-        before = self.sure.frontier(0)
+        before = max(self.sure, self.ack_sent)
         inside = self.edge_sent is not None and start + len(segment.payload) <= self.edge_sent
         certain = certain and inside and self._would_take(segment)
         if end > start:
             self.heard.add(start, end)
-            if certain:
-                self.sure.add(start, end)
+            if certain and start <= before:
+                self.sure = max(before, end)
         in_order = end - before if start <= before else 0
         if not certain or in_order <= 0 or segment.flags & SYN:
             return

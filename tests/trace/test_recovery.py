@@ -94,3 +94,22 @@ def test_cumulative_acks_out_of_order_do_not_stretch_the_window() -> None:
     t.expect(0, ".", seq=1 + 2 * MSS, data=MSS)
     t.expect_nothing(100)
     t.finish()
+
+
+@pytest.mark.requirement("RFC 6675 4")
+def test_what_is_written_in_a_recovery_is_not_sent_twice() -> None:
+    """The segment at SND.UNA may be shorter than an MSS: what lies behind it is not lost with it."""
+    t = Trace(congestion="reno", timestamps=False).established(mss=MSS, sack_ok=True)
+    for i in range(6):
+        t.app.send(bytes(10))
+        t.expect(0, "P.", seq=1 + 10 * i, data=10)
+    for i in range(2, 5):
+        t.send(1, ".", ack=1, sack=[(11, 1 + 10 * i)])
+    blocks = [(51, 61), (31, 41), (11, 21)]
+    t.send(1, ".", ack=1, sack=blocks)
+    t.heard()
+    t.app.send(bytes(10))
+    t.expect(0, "P.", seq=61, data=10)
+    t.app.send(bytes(10))
+    t.expect(0, "P.", seq=71, data=10)
+    t.finish()
