@@ -22,6 +22,8 @@ if cython.compiled:
     from cython.cimports.cpython.exc import PyErr_CheckSignals
 
 if not cython.compiled:
+    FULL_BURST = 64  # frames after which a driver stops: there may be more
+    BEHIND_MAX = 64  # breaths that may be spent on input before timers have their turn
     FLUSHES_MAX = 64  # output passes of one breath: beyond them others have their turn
 
 
@@ -51,6 +53,7 @@ class Breath:
     exchange: WorkerExchange | None
     breaths: cython.ulonglong
     busy: cython.ulonglong  # breaths in which something arrived
+    behind: cython.int  # breaths in a row that left frames waiting
 
     def __init__(self, stack: Stack, exchange: WorkerExchange | None = None) -> None:
         self.now = 0
@@ -59,6 +62,7 @@ class Breath:
         self.exchange = exchange
         self.breaths = 0
         self.busy = 0
+        self.behind = 0
 
     def add_wire(self, driver: Driver, interface: Interface) -> None:
         """Serve one more link."""
@@ -90,8 +94,12 @@ class Breath:
         """One breath at the instant `now`; whether anything arrived."""
         self.now = now
         self.breaths += 1
-        arrived: cython.bint = self._receive(now)
-        self.stack.expire(now)
+        arrived: cython.Py_ssize_t = self._receive(now)
+        if arrived >= FULL_BURST and self.behind < BEHIND_MAX:
+            self.behind += 1  # the acknowledgement that stops a timer may be among what waits
+        else:
+            self.behind = 0
+            self.stack.expire(now)
         self.stack.deliver(now)
         self.stack.release(now)
         wire: Wire
@@ -100,25 +108,26 @@ class Breath:
         self._transmit(now)
         if self.exchange is not None:
             self.exchange.end_breath()
-        self.busy += arrived
-        return arrived
+        self.busy += arrived > 0
+        return arrived > 0
 
     @cython.cfunc
-    def _receive(self, now: cython.longlong) -> cython.bint:
-        """A burst from each link, then what other workers handed over."""
-        arrived: cython.bint = False
+    def _receive(self, now: cython.longlong) -> cython.Py_ssize_t:
+        """A burst from each link, then what other workers handed over; the largest burst."""
+        arrived: cython.Py_ssize_t = 0
         wire: Wire
         for wire in self.wires:
-            if wire.driver.receive(wire.incoming):
+            count: cython.Py_ssize_t = wire.driver.receive(wire.incoming)
+            if count:
                 self.stack.receive(now, wire.interface, wire.incoming)
-                arrived = True
+                arrived = max(arrived, count)
         exchange: WorkerExchange | None = self.exchange
         if exchange is not None and not exchange.is_empty():
             while exchange.take():
                 if exchange.interface_index < len(self.wires):
                     wire = self.wires[exchange.interface_index]
                     self.stack.receive(now, wire.interface, exchange.batch, exchange.tried)
-            arrived = True
+            arrived = max(arrived, 1)
         return arrived
 
     @cython.cfunc
