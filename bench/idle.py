@@ -1,7 +1,7 @@
 """Idle connections: what one costs in memory, and whether serving goes on beside very many.
 
 The client is `corten load --hold` on a stack of its own, on a second TAP device in the same
-namespace, with several addresses (one address has some 64,000 ports); the kernel forwards between
+namespace, with several addresses (one has some 16,000 ephemeral ports); the kernel forwards between
 the two devices. Each connection asks once and is then held. Memory is the resident set of the
 server's processes, before the first connection and with all of them held, divided by their number.
 While they are held, wrk asks for the small file; its longest wait shows a collector that pauses.
@@ -18,9 +18,9 @@ from bench.namespace import NamespaceError, write_setting
 from bench.process import Process, ProcessError
 from bench.report import table
 from bench.scenario import lay_out, scenarios
-from bench.server import PORT, SERVER_ADDRESS, CortenTap, Setting, corten
+from bench.server import CLIENT_ADDRESS, PORT, SERVER_ADDRESS, CortenTap, Setting, corten
 
-_PORTS_AN_ADDRESS = 40_000
+_PORTS_AN_ADDRESS = 16_000
 _LOAD_NETWORK = "10.99.0"
 _HOLD_S = 15.0
 _OPENING_S = 180.0
@@ -30,7 +30,10 @@ PER_CONNECTION_MAX = 1536
 
 
 class PatientTap(CortenTap):
-    """The static server, told not to close connections that are idle."""
+    """The static server, told not to close idle connections, and the way to the holder."""
+
+    def link(self) -> str:
+        return f"{super().link()},gateway={CLIENT_ADDRESS}"
 
     def words(self) -> list[str]:
         return [*super().words(), "--idle-timeout", "3600"]
