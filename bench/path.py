@@ -1,0 +1,128 @@
+"""The path of a request without a device: two stacks joined by a pipe, in one process.
+
+`python -m bench.path SCENARIO REQUESTS` plays so many requests on 32 connections under virtual time
+and prints how many were answered. The server breathes through `Breath.breathe`; the client's stack
+is called from here part by part, so that an instrument can tell the two apart by that one name.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+
+from corten.app.http_service import Service
+from corten.app.httpd import factory
+from corten.app.load import LoadHandler, Tally
+from corten.app.load_option import Options
+from corten.app.site import load
+from corten.core.chance import Chance
+from corten.core.frame import ReceiveBatch
+from corten.driver.pipe import Pipe
+from corten.endpoint.connection import Connection
+from corten.endpoint.handler import Handler
+from corten.ip.interface import Interface
+from corten.stack.stack import Stack
+from corten.worker.breath import Breath
+
+CONNECTIONS = 32
+SCENARIOS = {"small": 100, "bulk": 65536, "hello": 0}  # octets of the file; 0: a Python handler
+_STEP_NS = 20_000
+_SERVER = ("10.0.0.2", "02:00:00:00:00:02")
+_CLIENT = ("10.0.0.1", "02:00:00:00:00:01")
+_REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n"
+
+
+class Hello(Handler):
+    """What a Python handler costs: one call, one reply."""
+
+    def on_data(self, connection: Connection, data: bytes) -> None:
+        if data.endswith(b"\r\n\r\n"):
+            connection.send(_REPLY)
+
+
+class Watcher:
+    """What the load client tells of its connections; nothing of it is needed here."""
+
+    def opened(self) -> None:
+        """One more stands."""
+
+    def held(self) -> None:
+        """None is held."""
+
+    def ended(self, handler: LoadHandler) -> None:
+        """Nothing ends before its time."""
+
+
+def stack_of(seed: int, own: tuple[str, str], other: tuple[str, str]) -> tuple[Stack, Interface]:
+    """A stack on one end of the pipe, with a static neighbour on the other."""
+    stack = Stack(Chance(seed), bytes([seed]) * 32)
+    interface = stack.add_interface(
+        "pipe",
+        own[1],
+        [f"{own[0]}/24"],
+        offload_checksum=True,
+        offload_segmentation=True,
+        neighbours={other[0]: other[1]},
+    )
+    return stack, interface
+
+
+class Client:
+    """The asking end, called part by part."""
+
+    def __init__(self, pipe: Pipe, requests: int) -> None:
+        self.pipe = pipe
+        self.requests = requests
+        self.stack, self.interface = stack_of(1, _CLIENT, _SERVER)
+        self.batch = ReceiveBatch()
+        request = b"GET /file.htm HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n"
+        self.tally = Tally([request], Options([], timeout=3600.0), Watcher())
+        self.tally.start()
+
+    def open(self) -> None:
+        for slot in range(CONNECTIONS):
+            self.stack.connect(_SERVER[0], 80, lambda slot=slot: LoadHandler(self.tally, slot))
+
+    def turn(self, now: int) -> None:
+        self.pipe.receive(self.batch)
+        self.stack.receive(now, self.interface, self.batch)
+        self.stack.expire(now)
+        self.stack.deliver(now)
+        self.stack.release(now)
+        self.batch.clear()
+        more = True
+        while more:
+            more = self.stack.transmit(now)
+            self.pipe.transmit(self.interface.outgoing)
+            self.interface.outgoing.clear()
+
+
+def play(scenario: str, requests: int) -> int:
+    """Ask and answer; how many requests were answered. RuntimeError when the path is broken."""
+    ours, theirs = Pipe.pair(limit=1 << 16, offload=True)
+    server, interface = stack_of(2, _SERVER, _CLIENT)
+    with tempfile.TemporaryDirectory() as root:
+        if size := SCENARIOS[scenario]:
+            with open(f"{root}/file.htm", "wb") as file:
+                file.write(b"x" * size)
+            server.listen(80, factory(Service(load(root), clock=lambda: 1e9)))
+        else:
+            server.listen(80, Hello)
+    breath = Breath(server)
+    breath.add_wire(ours, interface)
+    client = Client(theirs, requests)
+    client.open()
+    now = 0
+    turns_left = 100 + 100 * requests // CONNECTIONS
+    while client.tally.replies < requests and turns_left:
+        now += _STEP_NS
+        turns_left -= 1
+        client.turn(now)
+        breath.breathe(now)
+    if client.tally.replies < requests or client.tally.errors:
+        raise RuntimeError(f"{client.tally.replies} of {requests}, {client.tally.errors}")
+    return int(client.tally.replies)
+
+
+if __name__ == "__main__":
+    print(play(sys.argv[1], int(sys.argv[2])))
