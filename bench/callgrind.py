@@ -79,7 +79,7 @@ def _short(function: str) -> str:
         length = int(found[1])
         words.append(rest[found.end() : found.end() + length])
         rest = rest[found.end() + length :]
-    name = ".".join([*words, rest.removeprefix("_")])
+    name = ".".join(word for word in [*words, rest.removeprefix("_")] if word)
     return name if kind == "f" else f"{name} (wrapper)"
 
 

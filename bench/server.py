@@ -160,6 +160,9 @@ class HelloTap(CortenTap):
 
     name = "hello-tap"
 
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": _ROOT}
+
     def words(self) -> Sequence[str]:
         return [
             sys.executable,
@@ -327,7 +330,7 @@ def _compile(source: str, program: str) -> None:
 
 def corten() -> list[str]:
     """The command line of this tree, whatever is installed."""
-    return [sys.executable, "-m", "corten.cli"]
+    return [sys.executable, "-m", "corten"]
 
 
 SERVERS: dict[str, type[Server]] = {
