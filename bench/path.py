@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 
 from corten.app.http_service import Service
 from corten.app.httpd import factory
@@ -81,7 +82,7 @@ class Client:
 
     def open(self) -> None:
         for slot in range(CONNECTIONS):
-            self.stack.connect(_SERVER[0], 80, lambda slot=slot: LoadHandler(self.tally, slot))
+            self.stack.connect(_SERVER[0], 80, partial(LoadHandler, self.tally, slot))
 
     def turn(self, now: int) -> None:
         self.pipe.receive(self.batch)
