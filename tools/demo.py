@@ -203,7 +203,7 @@ def _rates(server: Process) -> None:
     before = _statistics()
     time.sleep(1.0)
     server.check()
-    received, sent, octets = (new - old for old, new in zip(before, _statistics(), strict=True))
+    received, sent, octets = (b - a for a, b in zip(before, _statistics(), strict=True))
     # the device counts from the kernel's side: what it receives is what Corten sends
     gigabits = f"{octets * 8 / 1e9:6.2f} Gbit/s out "
     print(f"\r{sent:>9,} frames/s in  {received:>9,} out  {gigabits}", end="", flush=True)
@@ -211,11 +211,13 @@ def _rates(server: Process) -> None:
 
 def _statistics() -> tuple[int, int, int]:
     """The device's counters: frames received, frames sent, octets received."""
-    found = []
-    for name in ("rx_packets", "tx_packets", "rx_bytes"):
-        with open(f"/sys/class/net/{_DEVICE}/statistics/{name}", encoding="ascii") as file:
-            found.append(int(file.read()))
-    return found[0], found[1], found[2]
+    with open("/proc/net/dev", encoding="ascii") as file:
+        for line in file:
+            name, _, rest = line.partition(":")
+            if name.strip() == _DEVICE:
+                words = rest.split()
+                return int(words[1]), int(words[9]), int(words[0])
+    raise ProcessError(f"the device {_DEVICE} is gone")
 
 
 if __name__ == "__main__":
