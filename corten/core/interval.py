@@ -179,7 +179,6 @@ class Ranges:
         return gone
 
     @cython.ccall
-    @cython.exceptval(-2, check=True)
     def find(self, seq: cython.uint) -> cython.Py_ssize_t:
         """Which range covers octet seq; -1 when none does."""
         i: cython.Py_ssize_t = self._after(seq)
