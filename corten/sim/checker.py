@@ -71,7 +71,7 @@ class Checker:
     def reached(self, now: int, host: str, frame: bytes, certain: bool = True) -> None:
         """`frame` is being handed to `host`, and `certain`: it was addressed to no one else."""
         try:
-            segment = decode(frame)
+            segment = decode(frame, strict=False)
         except Malformed:
             return
         if segment is None:

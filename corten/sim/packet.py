@@ -113,8 +113,9 @@ def _mac_text(octets: bytes) -> str:
     return octets.hex(":")
 
 
-def decode(frame: bytes, checksum_done: bool = True) -> Segment | None:
-    """The TCP segment in an Ethernet frame. `checksum_done`: the TCP checksum must be right."""
+def decode(frame: bytes, strict: bool = True) -> Segment | None:
+    """The TCP segment in an Ethernet frame. Not `strict`: options that cannot be end the list, as a
+    receiver takes them."""
     if len(frame) < ETHERNET_LEN:
         raise Malformed("no whole Ethernet header")
     kind = int.from_bytes(frame[12:14], "big")
@@ -127,7 +128,7 @@ def decode(frame: bytes, checksum_done: bool = True) -> Segment | None:
     if found is None:
         return None
     source, target, ttl, ip_len, tcp = found
-    segment = _tcp(source, target, tcp, checksum_done)
+    segment = _tcp(source, target, tcp, strict)
     segment.target_mac = _mac_text(frame[:6])
     segment.source_mac = _mac_text(frame[6:12])
     segment.ttl = ttl
@@ -170,7 +171,7 @@ def _pseudo_header(source: bytes, target: bytes, length: int) -> bytes:
     return source + target + struct.pack("!2I", length, TCP)
 
 
-def _tcp(source: bytes, target: bytes, tcp: bytes, checksum_done: bool) -> Segment:
+def _tcp(source: bytes, target: bytes, tcp: bytes, strict: bool) -> Segment:
     if len(tcp) < 20:
         raise Malformed("no whole TCP header")
     source_port, target_port, seq, ack, offset, flags, window, _, urgent = struct.unpack_from(
@@ -179,7 +180,7 @@ def _tcp(source: bytes, target: bytes, tcp: bytes, checksum_done: bool) -> Segme
     header_len = (offset >> 4) * 4
     if header_len < 20 or header_len > len(tcp):
         raise Malformed(f"TCP data offset {header_len}")
-    if checksum_done and checksum(_pseudo_header(source, target, len(tcp)) + tcp):
+    if checksum(_pseudo_header(source, target, len(tcp)) + tcp):
         raise Malformed("TCP checksum")
     return Segment(
         str(ip_address(source)),
@@ -190,20 +191,20 @@ def _tcp(source: bytes, target: bytes, tcp: bytes, checksum_done: bool) -> Segme
         ack,
         flags,
         window,
-        _options(tcp[20:header_len]),
+        _options(tcp[20:header_len], strict),
         tcp[header_len:],
         options_len=header_len - 20,
         urgent=urgent,
     )
 
 
-def _options(octets: bytes) -> Options:
+def _options(octets: bytes, strict: bool) -> Options:
     options = Options()
     at = 0
     while at < len(octets):
         kind = octets[at]
         if kind == 0:
-            if any(octets[at:]):
+            if strict and any(octets[at:]):
                 raise Malformed("TCP header padding is not zero (RFC 9293 MUST-69)")
             break
         if kind == 1:
@@ -211,6 +212,8 @@ def _options(octets: bytes) -> Options:
             continue
         length = octets[at + 1] if at + 1 < len(octets) else 0
         if length < 2 or at + length > len(octets):
+            if not strict:
+                break
             raise Malformed(f"TCP option {kind} of length {length}")
         _option(options, kind, octets[at + 2 : at + length])
         at += length

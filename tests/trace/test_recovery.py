@@ -98,7 +98,7 @@ def test_cumulative_acks_out_of_order_do_not_stretch_the_window() -> None:
 
 @pytest.mark.requirement("RFC 6675 4")
 def test_what_is_written_in_a_recovery_is_not_sent_twice() -> None:
-    """The segment at SND.UNA may be shorter than an MSS: what lies behind it is not lost with it."""
+    """The segment at SND.UNA may be short: what lies within an MSS of it is not lost with it."""
     t = Trace(congestion="reno", timestamps=False).established(mss=MSS, sack_ok=True)
     for i in range(6):
         t.app.send(bytes(10))
