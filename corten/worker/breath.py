@@ -16,6 +16,7 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.driver.driver import Driver
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.stack.stack import Stack
+from cython.cimports.corten.wire.reason import HANDED_IN
 from cython.cimports.corten.worker.exchange import WorkerExchange
 
 if cython.compiled:
@@ -124,6 +125,7 @@ class Breath:
         exchange: WorkerExchange | None = self.exchange
         if exchange is not None and not exchange.is_empty():
             while exchange.take():
+                self.stack.counters.add(HANDED_IN)
                 if exchange.interface_index < len(self.wires):
                     wire = self.wires[exchange.interface_index]
                     self.stack.receive(now, wire.interface, exchange.batch, exchange.tried)

@@ -120,7 +120,7 @@ def _stack_worker(
     from corten.worker.exchange import WorkerExchange
     from corten.worker.worker import Worker
 
-    exchange = WorkerExchange(shared, place, wakes) if group.workers > 1 else None
+    exchange = WorkerExchange(shared, place, wakes, counters) if group.workers > 1 else None
     if exchange is not None and seat.starts > 1:
         exchange.clear()
     worker = Worker(job.secret, job.config, seat.index, exchange, counters, os.dup(wakes[place]))

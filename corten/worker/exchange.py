@@ -17,10 +17,12 @@ import os
 
 import cython
 from cython.cimports.corten.core.arena import Memory
+from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import FRAME_LEN_MAX, ReceiveBatch
 from cython.cimports.corten.core.presence import Presence
 from cython.cimports.corten.core.ring import ByteRing
 from cython.cimports.corten.tcp.exchange import Exchange
+from cython.cimports.corten.wire.reason import HAND_OVER_FULL
 
 from corten.worker.shared import SharedMemory
 
@@ -38,9 +40,7 @@ class WorkerExchange(Exchange):
 
     index: cython.int
     workers: cython.int
-    handed_over: cython.ulonglong  # messages put into others' rings
-    handed_in: cython.ulonglong  # messages taken from others' rings
-    dropped: cython.ulonglong  # messages for which a ring had no room
+    counters: Counters
     batch: ReceiveBatch  # holds the last message taken; its arena lasts until `end_breath`
     interface_index: cython.int  # of the last message taken
     tried: cython.ulonglong  # of the last message taken
@@ -52,14 +52,14 @@ class WorkerExchange(Exchange):
     _to_wake: cython.ulonglong
     _next: cython.int  # whose ring is read first: everyone has a turn
 
-    def __init__(self, shared: SharedMemory, index: int, wakes: list[int]) -> None:
+    def __init__(
+        self, shared: SharedMemory, index: int, wakes: list[int], counters: Counters
+    ) -> None:
         if shared.workers > WORKERS_MAX:
             raise ValueError(f"at most {WORKERS_MAX} workers share links, not {shared.workers}")
         self.index = index
         self.workers = shared.workers
-        self.handed_over = 0
-        self.handed_in = 0
-        self.dropped = 0
+        self.counters = counters
         self.batch = ReceiveBatch()
         self.interface_index = 0
         self.tried = 0
@@ -144,10 +144,9 @@ class WorkerExchange(Exchange):
             | cython.cast(cython.uint, flags & 0xFF)
         )
         if ring.put(kind, tried, memory, at, length):
-            self.handed_over += 1
             self._to_wake |= _ONE << target
         else:
-            self.dropped += 1
+            self.counters.add(HAND_OVER_FULL)
 
     # -- what the worker does ---------------------------------------------------------------
 
@@ -186,7 +185,6 @@ class WorkerExchange(Exchange):
         self.interface_index = cython.cast(cython.int, (kind >> 8) & 0xFF)
         self.tried = ring.tag
         batch.push(batch.used, length, kind & 0xFF, kind >> 16)
-        self.handed_in += 1
         return True
 
     @cython.ccall

@@ -260,6 +260,8 @@ class Supervisor:
         """Reap it; unless everything stops, its seat is taken again, at once the first time."""
         _, status = os.waitpid(seat.pid, 0)
         now = time.monotonic()
+        while seat.control is not None and seat.control.fileno() in self._by_fd:
+            self._heard(seat)  # its last words, to the end
         self._vacate(seat)
         if self._stop_at:
             return
