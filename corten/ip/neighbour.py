@@ -61,6 +61,14 @@ class Neighbour:
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def doubt(self, now: cython.longlong) -> cython.void:
+        """Nothing comes back (RFC 1122 2.3.2.1 (3), advice from above): ask it once, then all."""
+        if self.state == REACHABLE and self.fresh_until > now:
+            self.fresh_until = now
+            self.requests = UNICAST_REQUESTS - 1
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def learn(self, mac: cython.ulonglong, now: cython.longlong) -> cython.bint:
         """An ARP message says where the station is; False for a static entry."""
         if self.state == STATIC:

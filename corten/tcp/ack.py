@@ -20,7 +20,7 @@ from cython.cimports.corten.tcp.recovery import (
     on_timeout,
 )
 from cython.cimports.corten.tcp.rtt import compute_rto, rtt_sample
-from cython.cimports.corten.tcp.state import EVENT_WRITABLE, FAST, OPEN
+from cython.cimports.corten.tcp.state import EVENT_WRITABLE, FAST, LOSS, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import ACCEPTED, DUPLICATE_ACKS_IN, TCP_BAD_ACK
 from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
@@ -116,13 +116,13 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
     _sample(tcb, seg, now)
     tcb.snd_una = seg.ack
     release_acked(tcb, octets)
-    in_fast: cython.bint = tcb.recovery == FAST
+    before: cython.uint = tcb.recovery
     on_progress(tcb, acked)
-    if octets > 0 and not in_fast and _window_limited(tcb, in_flight):
+    if octets > 0 and before != FAST and _window_limited(tcb, in_flight):
+        if before == LOSS:
+            octets = min(octets, tcb.snd_mss)  # most of it arrived long ago (RFC 3465 2.3, L = 1)
         tcb.congestion.on_ack(octets, tcb.srtt, now)
-    if tcb.retries != 0:
-        tcb.retries = 0
-        compute_rto(tcb, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+    tcb.retries = 0  # but the RTO stays backed off until a sample says otherwise (Karn)
     tcb.rtx_at = now + tcb.rto if tcb.snd_una != tcb.snd_nxt else 0  # 5.2, 5.3
     tcb.path.neighbour.confirm(now)
     if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= tcb.config.send_low_water:

@@ -30,10 +30,9 @@ class CongestionControl:
     @cython.cfunc
     @cython.exceptval(check=False)
     def slow_start(self, acked: cython.uint) -> cython.void:
-        """RFC 5681 3.1 (2): one segment an acknowledgement at the most without super-segments;
-        with them, as many octets as were acknowledged (RFC 3465 with L = 2 for each segment)."""
-        self.window += acked
-        self.window = min(self.window, WINDOW_MAX)
+        """RFC 5681 3.1 (2), but as many octets as were acknowledged (RFC 3465): one acknowledgement
+        may answer a whole super-segment. Not beyond `ssthresh`."""
+        self.window = min(self.window + acked, self.ssthresh, WINDOW_MAX)
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -59,6 +58,28 @@ class CongestionControl:
     def on_idle(self, initial_window: cython.uint) -> cython.void:
         """Nothing was sent for a retransmission timeout: restart (RFC 5681 4.1)."""
         self.window = min(self.window, initial_window)
+
+    # -- the same from Python: for tests, and for who wants to look at an algorithm alone ---------
+
+    def acked(self, octets: int, srtt: int, now: int) -> int:
+        """`on_ack`; the window after it."""
+        self.on_ack(octets, srtt, now)
+        return self.window
+
+    def lost(self, in_flight: int, now: int) -> int:
+        """`on_loss`; the window after it."""
+        self.on_loss(in_flight, now)
+        return self.window
+
+    def timed_out(self, in_flight: int, first: bool, now: int) -> int:
+        """`on_timeout`; the window after it."""
+        self.on_timeout(in_flight, first, now)
+        return self.window
+
+    def idled(self, initial_window: int) -> int:
+        """`on_idle`; the window after it."""
+        self.on_idle(initial_window)
+        return self.window
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -22,6 +22,7 @@ from cython.cimports.corten.tcp.piece import (
     gathering_piece,
     piece_of,
 )
+from cython.cimports.corten.tcp.recovery import pipe_of
 from cython.cimports.corten.tcp.state import (
     CAN_SEND,
     CLOSED,
@@ -328,7 +329,7 @@ class TcpConnection(Tcb):
         return format_address(path.local_high, path.local_low), self.local_port
 
     def info(self) -> dict[str, object]:
-        return connection_info(self)
+        return connection_info(self, pipe_of(self) if self.state & SYNCHRONIZED else 0)
 
 
 @cython.cfunc

@@ -95,7 +95,7 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     tcb.end_at = 0
     tcb.recovery = OPEN
     tcb.snd_una = seq_add(tcb.iss, 1)
-    tcb.recover = tcb.snd_una
+    tcb.recover = tcb.iss
     tcb.rtx_nxt = tcb.snd_una
     tcb.sack_lost = tcb.snd_una
     tcb.sent_at = 0

@@ -21,7 +21,7 @@ STATES = {
 RECOVERY = {0: "open", 1: "fast", 2: "loss"}
 
 
-def connection_info(tcb: Tcb) -> dict[str, object]:
+def connection_info(tcb: Tcb, pipe: int) -> dict[str, object]:
     """Octets and seconds; sequence numbers as they stand on the wire."""
     control = tcb.congestion
     config = tcb.config
@@ -37,6 +37,7 @@ def connection_info(tcb: Tcb) -> dict[str, object]:
         "congestion": config.congestion if config is not None else "",
         "mss": tcb.snd_mss,
         "in_flight": outstanding,
+        "pipe": pipe,
         "queued": (tcb.snd_end - tcb.snd_una) & 0xFFFFFFFF if tcb.state > 4 else 0,
         "snd_wnd": tcb.snd_wnd,
         "rcv_wnd": (tcb.rcv_adv - tcb.rcv_nxt) & 0xFFFFFFFF,

@@ -202,6 +202,8 @@ def _retransmit(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
 
     The first retransmission of a recovery goes in any case (RFC 6675 5, step 4.3).
     """
+    if tcb.snd_wnd == 0:
+        return True  # what lies in a shut window would only be dropped again: the timer probes
     pipe: cython.uint = pipe_of(tcb)
     largest: cython.Py_ssize_t = _segment_max(tcb)
     while True:
@@ -223,13 +225,9 @@ def _retransmit(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             length = allowed - allowed % tcb.snd_mss
         if length <= 0:
             return True
-        if tcb.snd_wnd == 0:
-            length = 1  # a probe: what lies in a shut window would only be dropped again
         if not tcb.path.batch.has_room():
             return False
         pipe += resend(host, tcb, seq, length, now)
-        if tcb.snd_wnd == 0:
-            return True
 
 
 @cython.cfunc
@@ -254,6 +252,7 @@ def resend(
     if fin and sent == octets:
         taken += 1
     tcb.rtx_nxt = seq_add(seq, taken)
+    tcb.rtt_at = 0  # Karn
     tcb.sent_at = now
     if tcb.rtx_at == 0 or seq == tcb.snd_una:
         # never again within an RTO of its last transmission (RFC 6298 5)

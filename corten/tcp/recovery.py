@@ -146,11 +146,16 @@ def on_duplicate(
     if tcb.sack_ok and not fresh_sack:
         return
     outstanding: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
-    if (tcb.duplicate_acks + 1) * tcb.snd_mss <= outstanding + tcb.snd_mss:
-        tcb.duplicate_acks += 1  # never more than there can be: spoofed ones inflate nothing
+    most: cython.uint = outstanding
+    if tcb.recovery == FAST:
+        most = seq_sub(tcb.recover, tcb.snd_una)
+    if tcb.duplicate_acks * tcb.snd_mss <= most:
+        tcb.duplicate_acks += 1  # not for ever: spoofed ones would let out all there is (RFC 5681)
     host.mark(tcb)
     if tcb.recovery != OPEN:
         return
+    if not tcb.sack_ok and not seq_gt(tcb.snd_una, tcb.recover):
+        return  # RFC 6582 3.2 (1): they may answer what the last recovery sent twice
     lost: cython.bint = tcb.sack_ok and seq_gt(tcb.sack_lost, tcb.snd_una)
     if tcb.duplicate_acks >= DUPLICATE_THRESHOLD or lost:
         _enter_fast(host, tcb, outstanding, now)
@@ -179,7 +184,8 @@ def on_progress(tcb: Tcb, acked: cython.uint) -> cython.void:
         tcb.sack_lost = tcb.snd_una
     if tcb.recovery == OPEN:
         tcb.duplicate_acks = 0
-        tcb.recover = tcb.snd_una  # kept near: serial numbers compare within half their space
+        # kept near, as serial numbers compare within half their space, and below: see on_duplicate
+        tcb.recover = seq_sub(tcb.snd_una, 1)
         tcb.rtx_nxt = tcb.snd_una
         return
     if not seq_lt(tcb.snd_una, tcb.recover):

@@ -22,6 +22,9 @@ from cython.cimports.corten.tcp.state import (
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import DELAYED_ACKS, RETRANSMISSION_TIMEOUTS
 
+if not cython.compiled:
+    DOUBT_AFTER = 3  # timeouts in a row: the station may have another address now (R1)
+
 
 @cython.cfunc
 def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
@@ -63,6 +66,8 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
         host.finish(tcb, TimeoutError("the peer acknowledges nothing: timed out"))
         return
     tcb.retries += 1
+    if tcb.retries >= DOUBT_AFTER:
+        tcb.path.neighbour.doubt(now)
     back_off(tcb, tcb.config.rto_max_ns)
     tcb.rtx_at = now + tcb.rto
     if tcb.state == SYN_RECEIVED:

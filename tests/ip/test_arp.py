@@ -129,3 +129,17 @@ def test_wrong_static_entry_is_one_clear_line() -> None:
         assert "nonsense" in str(error) and "\n" not in str(error)
     else:
         raise AssertionError("accepted")
+
+
+def test_a_station_that_no_longer_answers_is_asked_again_before_its_minute_is_over() -> None:
+    """RFC 1122 2.3.2.1: it has another card now, or what it said was garbled on the way."""
+    link = Link(resolve=True)
+    link.breath(arp(op=2, hwsrc="02:00:00:00:00:77", hwdst=OURS))
+    link.stack.connect("10.0.0.1", 80, Handler)
+    asked: list[str] = []
+    for _ in range(30):
+        asked += [p.dst for p in link.breath(after=SECOND) if is_request(p, "10.0.0.1")]
+    assert asked[0] == "02:00:00:00:00:77"
+    assert asked[1] == "ff:ff:ff:ff:ff:ff"
+    found = link.breath(arp(op=2, hwdst=OURS), after=SECOND)
+    assert any(TCP in p and p.dst == PEER for p in found)
