@@ -11,6 +11,7 @@ what Cython makes of the same annotation in the .py; `tests/tools/test_pxd.py` c
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -32,13 +33,13 @@ NARROW = {"", "bint", "uchar", "schar", "short", "ushort", "int", "uint"}  # an 
 
 
 def _exceptions(module: Module, node: ast.FunctionDef) -> str:
-    """The exception clause: bare may raise, `check=False` never does; nothing else is used."""
+    """The exception clause: bare may raise, `check=False` never does, a number may mean it."""
     for text in decorators(node):
         if text.startswith("exceptval"):
             if text == "exceptval(check=False)":
                 return " noexcept"
-            if text == "exceptval(-1, check=True)":
-                return " except? -1"
+            if marked := re.fullmatch(r"exceptval\((-?\d+), check=True\)", text):
+                return f" except? {marked[1]}"
             raise module.error(node, f"@cython.{text}: only exceptval(check=False), or none at all")
     return ""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Buffer, Memory, buffer_of, copy, read
-from cython.cimports.corten.core.serial import seq_add, seq_sub
+from cython.cimports.corten.core.serial import seq_add, seq_lt, seq_sub
 from cython.cimports.corten.endpoint.connection import Span
 from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.ip.path import Path
@@ -81,7 +81,8 @@ class TcpConnection(Tcb):
     def consume(self, length: cython.Py_ssize_t) -> cython.void:
         if length < 0 or length > self.retained_len + self.slices_len:
             raise ValueError(f"consume({length}): {self.retained_len + self.slices_len} are ready")
-        if self.retained_len > 0 and length >= self.retained_len:
+        had_retained: cython.bint = self.retained_len > 0
+        if had_retained and length >= self.retained_len:
             length -= self.retained_len
             self.retained = None
             self.retained_len = self.retained_at = 0
@@ -99,6 +100,8 @@ class TcpConnection(Tcb):
                 length -= part
         if length > 0:
             self._consume_slices(length)
+        if had_retained:
+            self._window_may_open()
 
     @cython.cfunc
     def _consume_slices(self, length: cython.Py_ssize_t) -> cython.void:
@@ -154,7 +157,6 @@ class TcpConnection(Tcb):
                 parts.append(read(memory, host.slice_at[at], host.slice_len[at]))
                 at = host.slice_next[at]
         self.consume(self.retained_len + self.slices_len)
-        self._window_may_open()
         return b"".join(parts)
 
     @cython.cfunc
@@ -276,13 +278,17 @@ class TcpConnection(Tcb):
         host: TcpHost = self.host
         self.events = 0  # nothing but on_close follows
         if self.state != SYN_SENT:
-            # a window has to be somewhere near for the peer to believe it: SND.NXT is (RFC 5961)
+            # where the peer may believe it (RFC 5961 3.2): at SND.NXT, but inside its window
+            seq: cython.uint = self.snd_nxt
+            edge: cython.uint = seq_add(self.snd_una, self.snd_wnd)
+            if self.state & SYNCHRONIZED and seq_lt(edge, seq):
+                seq = edge
             emit_reset(
                 host,
                 self.path,
                 self.local_port,
                 self.remote_port,
-                self.snd_nxt,
+                seq,
                 self.rcv_nxt,
                 ACK,
                 host.now,

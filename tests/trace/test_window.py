@@ -99,3 +99,18 @@ def test_push_on_the_last_segment() -> None:
     assert not t.expect(0, ".", data=MSS).flags & 8
     t.expect(0, "P.", data=500)
     t.finish()
+
+
+def test_a_reset_at_a_shut_window_is_one_that_the_peer_believes() -> None:
+    t = Trace(timestamps=False).established(mss=MSS, win=MSS)
+    t.app.send(bytes(2 * MSS))
+    t.expect(0, ".", seq=1, data=MSS)
+    t.send(0, ".", ack=1 + MSS, win=0)
+    t.advance(300)
+    (probe,) = t.heard()
+    assert len(probe.payload) == 1
+    t.network.checker.allow_reset("stack")
+    with t.breath():
+        t.app.connection.abort()
+    t.expect(0, "R.", seq=1 + MSS)
+    t.finish()
