@@ -149,7 +149,6 @@ def ask_again(interface: Interface, neighbour: Neighbour, now: cython.longlong) 
         neighbour.mac = 0
         neighbour.fresh_until = 0
         neighbour.requests = 0
-        return
     if interface.outgoing.has_room():
         _request(interface, neighbour, now)
 
