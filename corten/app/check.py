@@ -103,15 +103,17 @@ def try_socket() -> int:
 
 def try_low_port() -> int:
     """0, or the error number of binding a port below 1024."""
+    number = 0
     for port in _LOW_PORTS:
         try:
             with socket.socket() as end:
                 end.bind(("", port))
             return 0
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                return error.errno or errno.EIO
-    return errno.EADDRINUSE
+            number = error.errno or errno.EIO
+        if number != errno.EADDRINUSE:
+            break
+    return number
 
 
 # -- what follows ---------------------------------------------------------------------------

@@ -109,4 +109,4 @@ class Epoll:
         try:
             self._object.unregister(fd)
         except OSError:
-            return
+            return  # silent: a closed descriptor has left by itself

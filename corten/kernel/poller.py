@@ -63,8 +63,8 @@ def expire(breath: Breath) -> cython.void:
         if found is None:
             return
         timer: Timer = cython.cast(Timer, found)
-        target = timer.target
-        timer.target = None
+        target = breath.timers.due
+        breath.timers.due = None
         if isinstance(target, KernelConnection):
             cython.cast(KernelConnection, target).expire(timer)
         else:

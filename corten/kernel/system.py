@@ -160,4 +160,4 @@ def close(fd: cython.int) -> cython.void:
     try:
         os.close(fd)
     except OSError:
-        return
+        return  # silent: as above

@@ -18,7 +18,8 @@ from cython.cimports.corten.kernel.limits import TIMERS_KEPT
 @cython.final
 @cython.cclass
 class Timer:
-    """One entry: a connection, or a function and its arguments. `target` is None once cancelled."""
+    """One entry: a connection, or a function and its arguments. `target` is None once cancelled or
+    done."""
 
     when: cython.longlong  # nanoseconds
     target: Any
@@ -35,11 +36,13 @@ class Timer:
 class Timers:
     """The heap of one worker."""
 
+    due: Any  # the target of the timer that was popped last
     _heap: list
     _sequence: cython.longlong
     _cancelled: cython.Py_ssize_t
 
     def __init__(self) -> None:
+        self.due = None
         self._heap = []
         self._sequence = 0
         self._cancelled = 0
@@ -47,6 +50,10 @@ class Timers:
     def __len__(self) -> int:
         """Timers that are not cancelled."""
         return len(self._heap) - self._cancelled
+
+    def heap_len(self) -> int:
+        """Timers in memory, cancelled ones too."""
+        return len(self._heap)
 
     @cython.ccall
     def arm(self, when: cython.longlong, target: object, arguments: tuple = ()) -> Timer:
@@ -78,10 +85,12 @@ class Timers:
 
     @cython.ccall
     def pop(self, now: cython.longlong) -> object:
-        """The next due timer, or None. It has left the heap; `target` still says what to do."""
+        """The next due timer, or None. It has left the heap: what it was for is in `due`."""
         while self._heap and self._heap[0][0] <= now:
             timer: Timer = heapq.heappop(self._heap)[2]
             if timer.target is not None:
+                self.due = timer.target
+                timer.target = None
                 return timer
             self._cancelled -= 1
         return None

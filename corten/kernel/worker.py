@@ -61,19 +61,6 @@ class _Handle(TimerHandle):
         self._timers.cancel(self._timer)
 
 
-class Listening:
-    """What `listen` began: one socket for each address."""
-
-    def __init__(self, worker: KernelWorker, listeners: list[Listener]) -> None:
-        self._worker = worker
-        self._listeners = listeners
-        self.port = listeners[0].port
-
-    def close(self) -> None:
-        """Accept no more. Calling it again does nothing."""
-        self._worker.stop_listening(self._listeners)
-
-
 class KernelWorker(Loop):
     """One worker: listeners on `addresses`, connections, timers. `serve` runs it to its end."""
 
@@ -274,13 +261,13 @@ class KernelWorker(Loop):
         try:
             os.write(self._waker, b"w")
         except BlockingIOError:
-            return
+            return  # silent: it is full, so it wakes
 
     def _drain_waker(self) -> None:
         try:
             os.read(self._woken, 4096)
         except BlockingIOError:
-            return
+            return  # silent: somebody was quicker
 
 
 def _bind_source(end: socket.socket, address: str | None, port: int | None) -> None:
@@ -291,6 +278,19 @@ def _bind_source(end: socket.socket, address: str | None, port: int | None) -> N
     except OSError as error:
         end.close()
         raise CortenError(f"source {address}:{port or '*'}: {error.strerror}") from None
+
+
+class Listening:
+    """What `listen` began: one socket for each address."""
+
+    def __init__(self, worker: KernelWorker, listeners: list[Listener]) -> None:
+        self._worker = worker
+        self._listeners = listeners
+        self.port = listeners[0].port
+
+    def close(self) -> None:
+        """Accept no more. Calling it again does nothing."""
+        self._worker.stop_listening(self._listeners)
 
 
 def _no_more(options: dict[str, object]) -> None:
