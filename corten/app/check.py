@@ -110,7 +110,7 @@ def try_low_port() -> int:
                 end.bind(("", port))
             return 0
         except OSError as error:
-            number = error.errno or errno.EIO
+            number = error.errno or errno.EIO  # silent: it is the answer
         if number != errno.EADDRINUSE:
             break
     return number
