@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from corten.sim.script import THERE, App, Trace
+from corten.sim.script import App, Trace
 
 SECOND = 1000
 
@@ -187,7 +189,7 @@ def test_isns_of_other_sockets_are_unrelated() -> None:
         t.use(port)
         t.send(0, "S", seq=0, mss=1460)
         seen.append(t.expect(0, "S.").seq)
-    gaps = {(b - a) & 0xFFFFFFFF for a, b in zip(seen, seen[1:], strict=False)}
+    gaps = {(b - a) & 0xFFFFFFFF for a, b in pairwise(seen)}
     assert len(gaps) == 19
     assert max(gaps) > 1 << 28
     t.finish()
@@ -206,7 +208,7 @@ def test_isns_of_other_sockets_are_unrelated() -> None:
     ],
 )
 def test_strange_options(raw: bytes) -> None:
-    """Unknown ones are passed over, an impossible length ends the list: the MSS before it counts."""
+    """Unknown ones are passed over, an impossible length ends the list: the MSS before counts."""
     t = Trace()
     t.send(0, "S", seq=0, raw_options=raw)
     t.expect(0, "S.", ack=1)
@@ -231,5 +233,4 @@ def test_no_connection_to_many(address: str) -> None:
     t = Trace(listen=None)
     with pytest.raises(Exception, match=address):
         t.host.connect(address, 80, lambda: App(t))
-    assert THERE != address
     t.finish()
