@@ -172,25 +172,40 @@ def wrap_time(setting: Setting, seed: int, title: str) -> int:
 
 # -- the scenarios --------------------------------------------------------------------------
 
-SHORT = ((Plan(send=10_000, close="both"), Plan(send=10_000, close="both")),)
+# the ways that the enumerated session is held: settings of both ends, and what the link does
+VARIANTS: dict[str, tuple[dict[str, Any], bool]] = {
+    "sack": ({}, False),
+    "newreno": ({"sack": False, "timestamps": False, "window_scale": False}, False),
+    "reno": ({"congestion": "reno", "sack": False, "nagle": True}, False),
+    "offload": ({"receive_buffer": 65535}, True),
+}
 
 
 def session(
-    seed: int, faults: Iterable[Fault] = (), octets: int = 10_000, may_fail: bool = False
+    seed: int,
+    faults: Iterable[Fault] = (),
+    octets: int = 10_000,
+    may_fail: bool = False,
+    variant: str = "sack",
 ) -> Network:
     """Connect, about 10 kB each way, close: the run that faults are enumerated over. `may_fail`: an
     error that both ends are told of is an end too."""
     plan = Plan(send=octets)
     faults = tuple(faults)
+    config, offload = VARIANTS[variant]
+    config = {"receive_buffer": 8192, **config}
     setting = Setting(
         ((plan, plan),),
         link={"delay_ms": 5, "faults": faults},
-        a_config={"receive_buffer": 8192},
-        b_config={"receive_buffer": 8192},
+        a_config=config,
+        b_config=config,
+        a_offload=offload,
+        b_offload=offload,
         dynamic_arp=True,
         weather_may_kill=may_fail,
     )
-    return play(setting, seed, f"session seed {seed}, faults: {', '.join(map(str, faults))}")
+    what = ", ".join(map(str, faults))
+    return play(setting, seed, f"session({seed}) of {variant}, faults: {what}")
 
 
 def any_of(chance: Chance, *choices: Any) -> Any:
