@@ -57,7 +57,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         print("\nstopped; nothing is left behind")
-        return 130
+        return 0 if options.serve else 130
 
 
 def _options() -> argparse.Namespace:
