@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -10,9 +12,14 @@ from tests.conformance.backend import Backend
 from tests.conformance.probe import Echo, Probes
 
 
+@lru_cache
+def _noise() -> bytes:
+    return random.Random(1).randbytes(30_000_000)
+
+
 def pattern(length: int) -> bytes:
     """Octets in which a loss, a repetition or a swap shows."""
-    return b"".join(i.to_bytes(4, "big") for i in range(length // 4 + 1))[:length]
+    return _noise()[:length]
 
 
 def test_open_comes_first_and_the_handler_waits_for_it(backend: Backend) -> None:
