@@ -57,11 +57,8 @@ class Epoll:
             events = cython.declare(cython.pointer(linux.epoll_event))
             events = cython.cast(cython.pointer(linux.epoll_event), self._events._base)
             count: cython.int
-            if milliseconds == 0:
-                count = linux.epoll_wait(self._fd, events, EVENTS_A_BREATH, 0)
-            else:
-                with cython.nogil:
-                    count = linux.epoll_wait(self._fd, events, EVENTS_A_BREATH, milliseconds)
+            with cython.nogil:
+                count = linux.epoll_wait(self._fd, events, EVENTS_A_BREATH, milliseconds)
             if count < 0 and errno != 4:
                 raise OSError(errno, "epoll_wait")
             return count if count > 0 else 0

@@ -7,6 +7,7 @@ application is developed without privileges.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import signal
@@ -202,14 +203,24 @@ class KernelWorker(Loop):
         left = deadline - time.monotonic_ns()
         return min(max(0, -(-left // 1_000_000)), _PATIENCE_MS)
 
-    def serve(self, busy_poll: bool = False, signals: bool = True) -> None:
+    def serve(
+        self, busy_poll: bool = False, drain_seconds: float = DRAIN_SECONDS, signals: bool = True
+    ) -> None:
         """Breathe until `stop`, or until SIGTERM or SIGINT has drained the connections."""
+
+        def end(*_: object) -> None:
+            self.call_soon_threadsafe(self.drain, drain_seconds)
+
         if signals:
             signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: self.call_soon_threadsafe(self.drain))
-        while not self._stopped:
-            self._breathe(0 if busy_poll else self._patience())
+                signal.signal(number, end)
+        try:
+            while not self._stopped:
+                self._breathe(0 if busy_poll else self._patience())
+        finally:
+            if signals:
+                signal.set_wakeup_fd(-1)
 
     def stop(self) -> None:
         """End `serve` after this breath."""
@@ -307,6 +318,7 @@ def run(
     setup: Callable[[KernelWorker], object] | None = None,
     ready: Callable[[], object] | None = None,
     alone: bool = True,
+    drain_seconds: float = DRAIN_SECONDS,
 ) -> None:
     """Serve `handlers` (port to factory) in this process until SIGTERM or SIGINT.
 
@@ -324,8 +336,11 @@ def run(
             setup(worker)
         if ready is not None:
             ready()
-        worker.serve(busy_poll)
+        gc.collect()
+        gc.freeze()  # what stands now stays: the collector need not look at it again
+        worker.serve(busy_poll, drain_seconds)
     finally:
+        gc.unfreeze()
         worker.close()
 
 

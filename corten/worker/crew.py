@@ -199,6 +199,7 @@ def kernel_crew(group: Group, job: Job) -> Crew:
             setup=job.setup,
             ready=lambda: _tell_ready(seat),
             alone=False,
+            drain_seconds=job.drain_seconds,
         )
 
     return Crew(_seats(group, body), [], lambda: None)

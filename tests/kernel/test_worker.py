@@ -259,7 +259,6 @@ def test_run_until_a_signal(number: int) -> None:
             ready=lambda: workers[0].call_later(0.01, os.kill, os.getpid(), number),
         )
     finally:
-        signal.set_wakeup_fd(-1)
         for name, handler in handlers.items():
             signal.signal(name, handler)
     assert workers[0].counters()["open"] == 0
