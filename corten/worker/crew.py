@@ -157,6 +157,7 @@ def _attend(seat: Seat, worker: Any) -> None:
     if control is None:
         return
     worker.watch(control.fileno(), lambda: _obey(control, worker))
+    worker.on_drained = lambda: seat.tell(drained=True)
     seat.tell(ready=True)
 
 
@@ -170,11 +171,13 @@ def _obey(control: socket.socket, worker: Any) -> None:
         message = b""
     if not message:
         worker.watch(control.fileno(), None)
-        worker.drain(0.0)
+        worker.stop()
         return
     for name, value in json.loads(message).items():
         if name == "leads":
             worker.lead(value)
+        elif name == "stop":
+            worker.stop()
 
 
 # -- workers of the kernel's sockets ------------------------------------------------------------

@@ -51,6 +51,7 @@ class Seat:
     starts: int = 0  # how often it was forked
     fast_deaths: int = 0
     is_ready: bool = False
+    is_drained: bool = False  # it has said all and waits for its fellows
     leads: bool = False  # the lowest live worker of its group
     due: float = 0.0  # when to fork it again; 0: it runs, or is done
     on_ready: Callable[[], object] | None = None  # called where there is no supervisor to tell
@@ -74,6 +75,7 @@ class Supervisor:
         report_seconds: float = 1.0,
     ) -> None:
         self._seats = seats
+        self._by_index = {seat.index: seat for seat in seats}
         self._ready = ready
         self._drain_seconds = drain_seconds
         self._report = report
@@ -196,7 +198,7 @@ class Supervisor:
         seat.control = ours
         seat.pid = pid
         seat.pidfd = os.pidfd_open(pid)
-        seat.is_ready = False
+        seat.is_ready = seat.is_drained = False
         self._by_fd[seat.pidfd] = (seat, self._died)
         self._by_fd[ours.fileno()] = (seat, self._heard)
         self._poll.register(seat.pidfd, select.POLLIN)
@@ -246,11 +248,22 @@ class Supervisor:
         if "failed" in message and not self._everyone_was_ready():
             self._failure = self._failure or str(message["failed"])
             self._stop()
+        if message.get("drained"):
+            seat.is_drained = True
+            self._release(seat)
         if message.get("ready"):
             seat.is_ready = True
             if self._ready is not None and all(each.is_ready for each in self._seats):
                 callback, self._ready = self._ready, None
                 callback()
+
+    def _release(self, seat: Seat) -> None:
+        """Drained workers stop when their last fellow has drained: an unattended queue would
+        swallow what is for the others. One that drains alone is replaced at once."""
+        together = [self._by_index[i] for i in seat.fellows] if self._stop_at else [seat]
+        if all(each.is_drained or not each.pid for each in together):
+            for each in together:
+                each.tell(stop=True)
 
     def _everyone_was_ready(self) -> bool:
         """A failure after that is a death like any other; before, it is the caller's to know."""
@@ -264,6 +277,7 @@ class Supervisor:
             self._heard(seat)  # its last words, to the end
         self._vacate(seat)
         if self._stop_at:
+            self._release(seat)
             return
         seat.fast_deaths = seat.fast_deaths + 1 if now - seat.started < STEADY_S else 0
         how = _how(status)
@@ -298,9 +312,8 @@ class Supervisor:
 
     def _elect(self) -> None:
         """The lowest live worker of each group leads: it announces, and answers for all."""
-        by_index = {seat.index: seat for seat in self._seats}
         for seat in self._seats:
-            live = [i for i in seat.fellows if by_index[i].pid]
+            live = [i for i in seat.fellows if self._by_index[i].pid]
             leads = bool(live) and seat.index == min(live)
             if leads != seat.leads or seat.pid:
                 seat.leads = leads

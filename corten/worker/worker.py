@@ -67,6 +67,7 @@ class Worker(Loop):
         self._watched: dict[int, Callable[[], object]] = {}
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
         self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self.on_drained: Callable[[], object] = self.stop
         self._stopped = False
         self._draining = False
 
@@ -180,7 +181,12 @@ class Worker(Loop):
         self._wake()
 
     def drain(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Accept no more, let replies in flight finish for so long, then stop. Again: no effect."""
+        """Accept no more, let replies in flight finish for so long; then `on_drained`, which stops
+        unless somebody has put something else there. Again: no effect.
+
+        Workers that share links stop together: until the last has drained, each still refuses what
+        comes, and hands over what is another's.
+        """
         if self._draining:
             return
         self._draining = True
@@ -190,7 +196,7 @@ class Worker(Loop):
         self._drain_on(time.monotonic() + seconds)
 
     def _drain_on(self, until: float) -> None:
-        """Close whoever has nothing left to say; stop when nobody is left or the time is over."""
+        """Close whoever has nothing left to say, until nobody is left or the time is over."""
         unfinished = 0
         for each in self.stack.connections():
             connection: Connection = each
@@ -198,7 +204,7 @@ class Worker(Loop):
                 connection.close()
             unfinished += connection.info()["state"] not in _FINISHED
         if not unfinished or time.monotonic() >= until:
-            self.stop()
+            self.on_drained()
             return
         self.call_later(_DRAIN_STEP, self._drain_on, until)
 

@@ -84,10 +84,8 @@ def test_bytes_both_ways(space: Namespace, workers: int, offload: str) -> None:
 
 def test_a_client_of_the_field(space: Namespace) -> None:
     with Served(space):
-        sizes = space.command(
-            "curl -s -m 10 -o /dev/null -w %{size_download}\\n".split()
-            + [f"http://{ADDRESS}/[70000-70003]"]
-        )
+        url = f"http://{ADDRESS}/[70000-70003]"
+        sizes = space.command(["curl", "-sm10", "-o", "/dev/null", "-w%{size_download} ", url])
         assert sizes.split() == ["70000", "70001", "70002", "70003"]
 
 

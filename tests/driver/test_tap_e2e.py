@@ -1,0 +1,190 @@
+"""The TAP driver against the kernel: ARP, ping, super-segments, refusals, removal."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bench.namespace import Namespace
+from corten.core.arena import checksum_of
+from corten.core.frame import CHECKSUM_GOOD, ReceiveBatch, TransmitBatch
+from corten.driver.device import TapDevice, open_tap
+from corten.endpoint.error import CortenError
+from tests.netns import namespace
+
+pytestmark = pytest.mark.e2e
+tap = pytest.importorskip("corten.driver.tap", exc_type=ImportError)
+MAC, IP = bytes.fromhex("020000000002"), bytes([10, 9, 0, 2])
+
+
+@pytest.fixture
+def space() -> Iterator[Namespace]:
+    with namespace("tap") as made:
+        yield made
+
+
+def opened(space: Namespace, offload: bool = True, name: str = "") -> tuple[TapDevice, tap.Tap]:
+    with space.inside():
+        device = open_tap(name, 1, host=["10.9.0.1/24"], ours=["10.9.0.2/24"], offload=offload)
+    return device, tap.Tap(device.queues[0], device.name, offload)
+
+
+def answer(frame: bytes) -> bytes:
+    """What a host would say to an ARP request or an echo request; b"" to anything else."""
+    if frame[12:14] == b"\x08\x06" and frame[38:42] == IP:
+        return frame[6:12] + MAC + frame[12:20] + b"\0\2" + MAC + IP + frame[22:32]
+    if frame[12:14] == b"\x08\0" and frame[23] == 1 and frame[34] == 8 and frame[30:34] == IP:
+        icmp = bytearray(frame[34:])
+        icmp[0] = 0
+        icmp[2:4] = b"\0\0"
+        icmp[2:4] = checksum_of(bytes(icmp)).to_bytes(2, "big")
+        ip = frame[14:26] + frame[30:34] + frame[26:30]
+        return frame[6:12] + MAC + frame[12:14] + ip + bytes(icmp)
+    return b""
+
+
+@pytest.mark.parametrize("offload", [True, False])
+def test_arp_and_ping(space: Namespace, offload: bool) -> None:
+    device, driver = opened(space, offload)
+    words = ["ping", "-c", "3", "-i", "0.02", "-s", "1400", "-W", "2", "10.9.0.2"]
+    pinger = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=space.preparation(),  # noqa: PLW1509  (the tests run no threads)
+    )
+    incoming, outgoing = ReceiveBatch(), TransmitBatch()
+    while pinger.poll() is None:
+        select.select([driver.fileno()], [], [], 0.1)
+        for i in range(driver.receive(incoming)):
+            if reply := answer(incoming.frame(i)):
+                outgoing.append(reply)
+        incoming.clear()
+        driver.transmit(outgoing)
+        outgoing.clear()
+    text, _ = pinger.communicate()
+    assert " 0% packet loss" in text
+    assert driver.transmitted >= 4
+    assert driver.transmit_dropped == 0
+    device.close()
+
+
+def test_a_burst_ends_and_goes_on(space: Namespace) -> None:
+    device, driver = opened(space)
+    space.ip("neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", device.name)
+    with space.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for i in range(100):
+            sender.sendto(bytes([i]) * 40, ("10.9.0.2", 9))
+    batch = ReceiveBatch()
+    payloads = []
+    for expected in (64, 36):
+        got = driver.receive(batch)
+        assert got >= expected or expected == 36
+        frames = [batch.frame(i) for i in range(got)]
+        payloads += [frame[42] for frame in frames if frame[23:24] == b"\x11"]
+        assert all(batch.frame_at[i] % 2 == 0 for i in range(got))
+        batch.clear()
+    assert payloads == list(range(100))
+    device.close()
+
+
+def test_the_kernels_checksum_is_left_undone_only_with_offload(space: Namespace) -> None:
+    for offload in (True, False):
+        device, driver = opened(space, offload, f"t{offload:d}")
+        space.ip("neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", device.name)
+        with space.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(bytes(40), ("10.9.0.2", 9))
+        batch = ReceiveBatch()
+        driver.receive(batch)
+        flags = [batch.frame_flags[i] for i in range(batch.count) if batch.frame(i)[23] == 17]
+        assert flags == [CHECKSUM_GOOD if offload else 0]
+        device.close()
+
+
+def test_a_write_while_the_device_is_down_is_a_counted_drop(space: Namespace) -> None:
+    device, driver = opened(space)
+    space.ip("link", "set", device.name, "down")
+    outgoing = TransmitBatch()
+    outgoing.append(bytes(60))
+    assert driver.transmit(outgoing) == 0
+    assert driver.transmit_dropped == 1
+    device.close()
+
+
+def test_a_removed_device_ends_the_link(space: Namespace) -> None:
+    device, driver = opened(space)
+    space.ip("link", "delete", device.name)
+    with pytest.raises(CortenError, match="was removed"):
+        driver.receive(ReceiveBatch())
+    device.close()
+
+
+def test_a_closed_driver_takes_nothing(space: Namespace) -> None:
+    device, _ = opened(space)
+    driver = tap.Tap(os.dup(device.queues[0]))
+    driver.close()
+    driver.close()
+    assert driver.fileno() == -1
+    outgoing = TransmitBatch()
+    outgoing.append(bytes(60))
+    assert driver.transmit(outgoing) == 0
+    device.close()
+
+
+def test_what_is_created_goes_with_its_descriptors(space: Namespace) -> None:
+    device, _ = opened(space)
+    assert device.name in space.ip("link", "show")
+    assert "qlen 8192" in space.ip("link", "show", device.name)
+    device.close()
+    until = time.monotonic() + 2.0
+    while device.name in space.ip("link", "show") and time.monotonic() < until:
+        time.sleep(0.01)
+    assert device.name not in space.ip("link", "show")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"queues": 0}, "1 to 256 queues"),
+        ({"queues": 257}, "1 to 256 queues"),
+        ({"mtu": 67}, "68 to 65521"),
+        ({"name": "sixteenletters00"}, "longer than 15"),
+        ({"name": "lo"}, "no multi-queue TAP"),
+        ({"name": "a/b"}, "no name for a device"),
+        ({"ours": ["127.0.0.1/8"]}, "127.0.0.1 is in use"),
+        ({"host": ["127.0.0.7/24"]}, "overlaps 127.0.0.1/8 on lo"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    space: Namespace, options: dict[str, object], says: str
+) -> None:
+    with space.inside(), pytest.raises(CortenError, match=says) as caught:
+        open_tap(**options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_right_it_says_which(space: Namespace) -> None:
+    script = (
+        "import os\n"
+        "from corten.driver.device import open_tap\n"
+        "from corten.endpoint.error import CortenError\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "try: open_tap()\n"
+        "except CortenError as error: print(error)\n"
+    )
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    assert "run as root" in space.command([sys.executable, "-c", script])
+
+
+def test_a_single_queue_device_is_refused(space: Namespace) -> None:
+    space.ip("tuntap", "add", "dev", "single", "mode", "tap")
+    with space.inside(), pytest.raises(CortenError, match="no multi-queue TAP"):
+        open_tap("single")

@@ -1,0 +1,140 @@
+"""Seats and their occupants, without any network: births, deaths, elections, ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from corten.endpoint.error import CortenError
+from corten.worker.supervisor import Seat, Supervisor
+
+pytestmark = pytest.mark.slow
+CPU = min(os.sched_getaffinity(0))
+
+
+class Board:
+    """Lines that children and supervisor write, in order."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+
+    def write(self, line: str) -> None:
+        os.write(self.writer, line.encode() + b"\n")
+
+    def lines(self) -> list[str]:
+        try:
+            return os.read(self.reader, 1 << 16).decode().split()
+        except BlockingIOError:
+            return []
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+def obey(board: Board, seat: Seat) -> None:
+    """A worker that does nothing well: ready, then drained when told, then gone."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+    assert seat.control is not None
+    seat.tell(ready=True)
+    while True:
+        ready, _, _ = select.select([seat.control], [], [], 0.02)
+        if asked:
+            asked.clear()
+            seat.tell(drained=True)
+        if ready:
+            message = json.loads(seat.control.recv(4096))
+            if message.get("leads"):
+                board.write(f"lead-{seat.index}")
+            if "stop" in message:
+                board.write(f"stop-{seat.index}")
+                return
+
+
+def seats(body: Callable[[Seat], None], count: int = 2) -> list[Seat]:
+    return [Seat(i, CPU, body, list(range(count))) for i in range(count)]
+
+
+def run(supervisor: Supervisor, *actions: tuple[float, Callable[[], object]]) -> int:
+    """Run it, with something happening meanwhile."""
+    timers = [threading.Timer(after, action) for after, action in actions]
+    for timer in timers:
+        timer.start()
+    try:
+        return supervisor.run()
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_ready_once_and_a_clean_end() -> None:
+    board = Board()
+    made = seats(lambda seat: obey(board, seat))
+    supervisor = Supervisor(made, lambda: (board.write("ready"), terminate()))
+    assert supervisor.run() == 0
+    lines = board.lines()
+    assert lines.count("ready") == 1
+    assert {"lead-0", "stop-0", "stop-1"} <= set(lines)
+    assert "lead-1" not in lines
+    board.close()
+
+
+def test_the_dead_are_replaced_and_the_lowest_live_one_leads() -> None:
+    board = Board()
+    made = seats(lambda seat: obey(board, seat))
+    supervisor = Supervisor(made)
+    kill = (0.5, lambda: os.kill(made[0].pid, signal.SIGKILL))
+    assert run(supervisor, kill, (1.5, terminate)) == 0
+    assert made[0].starts == 2
+    assert made[1].starts == 1
+    assert {"lead-0", "lead-1"} <= set(board.lines())
+    board.close()
+
+
+def test_who_cannot_begin_ends_everything_with_its_own_words() -> None:
+    def body(seat: Seat) -> None:
+        raise CortenError("no such directory")
+
+    with pytest.raises(CortenError, match=r"^no such directory$"):
+        Supervisor(seats(body)).run()
+
+
+def test_who_dies_again_and_again_is_given_up() -> None:
+    with pytest.raises(CortenError, match="worker 0 ended with exit code 3 5 times in a row"):
+        Supervisor(seats(lambda seat: os._exit(3), 1)).run()
+
+
+def test_who_does_not_stop_is_killed_in_the_end() -> None:
+    def body(seat: Seat) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        seat.tell(ready=True)
+        time.sleep(60)
+
+    begun = time.monotonic()
+    supervisor = Supervisor(seats(body, 1), terminate, drain_seconds=-1.5)
+    assert supervisor.run() == 0
+    assert time.monotonic() - begun < 3.0
+
+
+def test_a_report_comes_while_it_runs() -> None:
+    board = Board()
+    made = seats(lambda seat: obey(board, seat), 1)
+    reports: list[int] = []
+    supervisor = Supervisor(made, report=lambda: reports.append(1), report_seconds=0.05)
+    assert run(supervisor, (0.6, terminate)) == 0
+    assert len(reports) >= 3
+    board.close()

@@ -1,0 +1,160 @@
+"""The loop of a worker over a pipe: calls, timers, descriptors, wake-ups, drains."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from corten.core.clock import NEVER
+from corten.driver.pipe import Pipe
+from corten.endpoint.connection import Connection
+from corten.endpoint.handler import Handler
+from corten.worker.worker import Worker
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    made = Worker(bytes(32))
+    yield made
+    made.close()
+
+
+def serve_until(worker: Worker, seconds: float = 5.0) -> None:
+    """Serve until somebody stops it; a test that forgot is stopped."""
+    worker.call_later(seconds, worker.stop)
+    worker.serve(signals=False)
+
+
+def test_call_soon_runs_in_order_and_once(worker: Worker) -> None:
+    got: list[int] = []
+    worker.call_soon(got.append, 1)
+    worker.call_soon(got.append, 2)
+    worker.call_soon(worker.stop)
+    serve_until(worker)
+    assert got == [1, 2]
+
+
+def test_call_later_waits_and_can_be_cancelled(worker: Worker) -> None:
+    got: list[float] = []
+    begun = time.monotonic()
+    worker.call_later(0.05, lambda: got.append(time.monotonic() - begun))
+    worker.call_later(0.01, got.append, -1.0).cancel()
+    worker.call_later(0.08, worker.stop)
+    serve_until(worker)
+    assert len(got) == 1
+    assert 0.045 <= got[0] < 0.5
+
+
+def test_a_watched_descriptor_calls_until_it_is_let_go(worker: Worker) -> None:
+    reader, writer = os.pipe()
+    got: list[bytes] = []
+
+    def read() -> None:
+        got.append(os.read(reader, 100))
+        if len(got) == 2:
+            worker.watch(reader, None)
+            worker.call_later(0.02, worker.stop)
+        os.write(writer, b"again")
+
+    worker.watch(reader, read)
+    os.write(writer, b"first")
+    serve_until(worker)
+    assert got == [b"first", b"again"]
+    worker.watch(reader, None)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_another_thread_wakes_a_sleeping_worker(worker: Worker) -> None:
+    threading.Timer(0.05, worker.call_soon_threadsafe, [worker.stop]).start()
+    begun = time.monotonic()
+    serve_until(worker)
+    assert time.monotonic() - begun < 2.0
+
+
+def test_what_a_scheduled_call_raises_ends_there(
+    worker: Worker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wrong() -> None:
+        raise RuntimeError("asked for")
+
+    worker.call_soon(wrong)
+    worker.call_later(0.01, worker.stop)
+    serve_until(worker)
+    assert "asked for" in caplog.text
+
+
+def test_turn_is_one_breath_for_a_loop_of_somebody_else(worker: Worker) -> None:
+    assert worker.turn() == NEVER
+    worker.call_later(1.0, lambda: None)
+    assert 0 < worker.turn() - time.monotonic_ns() <= 1_000_000_000
+    worker.call_soon_threadsafe(lambda: None)
+    assert worker.fileno() >= 0
+
+
+class Kept(Handler):
+    """Says something long at once, and keeps what comes."""
+
+    said = b""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.closed = False
+
+    def on_open(self, connection: Connection) -> None:
+        if self.said:
+            connection.send(self.said)
+
+    def on_data(self, connection: Connection, data: bytes) -> None:
+        self.got += data
+
+    def on_close(self, connection: Connection, error: Exception | None) -> None:
+        self.closed = error is None
+
+
+class Said(Kept):
+    said = bytes(300_000)
+
+
+def linked() -> tuple[Worker, Worker]:
+    """Two workers with a wire between them."""
+    ends = Pipe.pair(offload=True)
+    made = []
+    for i, wire in enumerate(ends):
+        worker = Worker(bytes(32), index=i)
+        interface = worker.stack.add_interface(
+            "p", f"02:00:00:00:00:0{i + 1}", [f"10.0.0.{i + 1}/24"], 1500, None, True, True
+        )
+        worker.add_link(wire, interface)
+        made.append(worker)
+    return made[0], made[1]
+
+
+def test_a_drain_lets_what_is_queued_go_out() -> None:
+    server, client = linked()
+    handler = Kept()
+    server.listen(80, Said)
+    client.connect("10.0.0.1", 80, lambda: handler)
+    drained: list[float] = []
+    server.on_drained = lambda: drained.append(time.monotonic())
+    begun = time.monotonic()
+    while not drained and time.monotonic() - begun < 5.0:
+        client.turn()
+        server.turn()
+        if 0 < len(handler.got) < 300_000:
+            server.drain()
+    assert drained
+    assert len(handler.got) == 300_000
+    refused = Kept()
+    client.connect("10.0.0.1", 80, lambda: refused)
+    for _ in range(20):
+        client.turn()
+        server.turn()
+    assert client.stack.counters.snapshot()["connections_reset"] == 1
+    server.close()
+    client.close()
+    server.close()
