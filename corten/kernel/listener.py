@@ -134,3 +134,16 @@ class Listener:
     def _resume(self) -> None:
         if self.is_open:
             self._breath.epoll.add(self._fd)
+
+
+class Listening:
+    """What one `listen` began: a socket for each address."""
+
+    def __init__(self, listeners: list[Listener], stop: Callable[[list[Listener]], object]) -> None:
+        self._listeners = listeners
+        self._stop = stop
+        self.port = int(listeners[0].port)
+
+    def close(self) -> None:
+        """Accept no more. Calling it again does nothing."""
+        self._stop(self._listeners)

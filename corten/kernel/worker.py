@@ -41,7 +41,7 @@ from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop, TimerHandle
 from corten.kernel.address import sockaddr_of
 from corten.kernel.error import error_of
-from corten.kernel.listener import Listener, claim
+from corten.kernel.listener import Listener, Listening, claim
 
 Factory = Callable[[], Handler]
 
@@ -121,7 +121,7 @@ class KernelWorker(Loop):
             self._watched[listener.fileno()] = listener.accept
             made.append(listener)
         self.listeners += made
-        return Listening(self, made)
+        return Listening(made, self.stop_listening)
 
     def stop_listening(self, listeners: Iterable[Listener]) -> None:
         """Close them; what they accepted lives on."""
@@ -289,19 +289,6 @@ def _bind_source(end: socket.socket, address: str | None, port: int | None) -> N
     except OSError as error:
         end.close()
         raise CortenError(f"source {address}:{port or '*'}: {error.strerror}") from None
-
-
-class Listening:
-    """What `listen` began: one socket for each address."""
-
-    def __init__(self, worker: KernelWorker, listeners: list[Listener]) -> None:
-        self._worker = worker
-        self._listeners = listeners
-        self.port = listeners[0].port
-
-    def close(self) -> None:
-        """Accept no more. Calling it again does nothing."""
-        self._worker.stop_listening(self._listeners)
 
 
 def _no_more(options: dict[str, object]) -> None:

@@ -16,6 +16,7 @@ class Note:
     def __init__(self, sip: int = 0) -> None:
         self.sip = sip
         self.sips: list[bytes] = []
+        self.left = 0  # octets
         self.ready: list[int] = []  # octets that were ready, at each event
         self.events: list[str] = []
         self.connection: Connection | None = None
@@ -43,6 +44,7 @@ class Sipper(Handler):
             self.note.sips.append(read(self._span.memory, self._span.at, length))
             connection.consume(length)
             left -= length
+        self.note.left = connection.ready_len()
 
     def on_open(self, connection: Connection) -> None:
         self.note.connection = connection

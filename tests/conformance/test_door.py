@@ -90,6 +90,19 @@ def test_the_end_comes_though_something_is_left(backend: Backend, door: Any) -> 
     assert note.error is None
 
 
+def test_what_is_left_moves_along(backend: Backend, door: Any) -> None:
+    sent = pattern(300_000)
+    note = door.Note(1900)
+    handler = door.Sipper(note)
+    peer = backend.dial(backend.listen(lambda: handler))
+    for at in range(0, len(sent), 2000):
+        peer.send(sent[at : at + 2000])
+        backend.run(lambda at=at: sum(map(len, note.sips)) + note.left >= at + 2000)  # type: ignore[misc]
+    peer.finish()
+    backend.run(lambda: "close" in note.events)
+    assert b"".join(note.sips) == sent
+
+
 def test_what_nobody_takes_stops_the_peer(backend: Backend, door: Any) -> None:
     sent = pattern(20_000_000)
     note = door.Note(0)

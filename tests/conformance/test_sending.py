@@ -97,6 +97,37 @@ def test_order_is_kept_whatever_the_sizes(backend: Backend) -> None:
     assert peer.received == data
 
 
+def test_many_small_sends_at_once(backend: Backend) -> None:
+    data = pattern(1_000_000)
+    peer, probe = connected(backend)
+    for at in range(0, len(data), 100):
+        probe.connection.send(data[at : at + 100])
+    backend.run(lambda: len(peer.received) >= len(data))
+    assert peer.received == data
+
+
+def test_small_sends_while_the_peer_takes_nothing(backend: Backend) -> None:
+    """What is copied waits in order behind what is kept, breath after breath, and is not mixed up
+    with what other connections copy meanwhile."""
+    data = pattern(12_010_000)
+    peer, probe = connected(backend)
+    other_peer, other = connected(backend)
+    peer.stop_reading()
+    probe.connection.send(data[:12_000_000])
+    backend.pass_time(backend.patience)
+    for at in range(12_000_000, len(data), 100):
+        probe.connection.send(data[at : at + 60])
+        probe.connection.send(bytearray(data[at + 60 : at + 100]))
+        other.connection.send(data[at : at + 100])
+        if at % 700 == 0:
+            backend.pass_time(0.001)
+    peer.start_reading()
+    backend.run(lambda: len(peer.received) >= len(data))
+    assert peer.received == data
+    backend.run(lambda: len(other_peer.received) == 10_000)
+    assert other_peer.received == data[12_000_000:]
+
+
 def test_sends_outside_an_event_leave(backend: Backend) -> None:
     peer, probe = connected(backend)
     backend.loop.call_soon(probe.connection.send, b"from call_soon ")
