@@ -38,6 +38,7 @@ from cython.cimports.corten.stack.demux import Demux
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
+from cython.cimports.corten.tcp.deliver import waits_for_resume
 from cython.cimports.corten.tcp.exchange import Exchange
 from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
@@ -334,7 +335,7 @@ class Stack:
         kept: list | None = None
         tcb: Tcb
         for tcb in active:
-            if tcb.events != 0 and not tcb.paused:
+            if tcb.events != 0 and not (tcb.paused and waits_for_resume(tcb)):
                 if kept is None:
                     kept = []
                 kept.append(tcb)

@@ -304,8 +304,8 @@ class TcpConnection(Tcb):
         if not self.paused:
             return
         self.paused = False
-        if self.closed:
-            return
+        if self.closed or (self.state == CLOSED and self.error is not None):
+            return  # reset or aborted: nothing but on_close follows
         if self.retained_len + self.slices_len > 0:
             self.events |= EVENT_DATA
         if self.fin_received and not self.eof_delivered:

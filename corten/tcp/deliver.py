@@ -22,6 +22,7 @@ from cython.cimports.corten.tcp.state import (
     EVENT_TIMEOUT,
     EVENT_WRITABLE,
 )
+from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import HANDLER_ERRORS
 
 log = logging.getLogger("corten")
@@ -36,15 +37,18 @@ def deliver(host: TcpHost, tcb: TcpConnection) -> cython.void:
         _failed(host, tcb, error)
     if tcb.first_slice >= 0:
         host.retain(tcb)
-    if tcb.events & EVENT_CLOSE and not _holds_back(tcb):
+    if tcb.events & EVENT_CLOSE and not (tcb.paused and waits_for_resume(tcb)):
         _close(host, tcb)
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _holds_back(tcb: TcpConnection) -> cython.bint:
-    """Closed in good order, but paused before the end: on_close waits for `resume`."""
-    return tcb.paused and tcb.error is None and tcb.fin_received and not tcb.eof_delivered
+def waits_for_resume(tcb: Tcb) -> cython.bint:
+    """Of a paused connection: it is not over, or in good order but before its reader has seen the
+    end. A reset is told at once."""
+    if tcb.state != CLOSED:
+        return True
+    return tcb.error is None and tcb.fin_received and not tcb.eof_delivered
 
 
 @cython.cfunc

@@ -94,3 +94,28 @@ def test_normal_close_and_reset_are_told_apart() -> None:
     t.send(0, "R", seq=1)
     assert isinstance(t.app.error, ConnectionResetError)
     t.finish()
+
+
+def test_resume_after_abort_wakes_nothing() -> None:
+    t = Trace().established()
+    t.app.pause()
+    t.send(0, "FP.", data=b"never read")
+    t.heard()
+    t.network.checker.allow_reset("stack")
+    t.app.connection.abort()
+    t.app.resume()
+    assert t.app.events == ["open", "close"]
+    t.heard()
+    t.finish()
+
+
+def test_a_paused_reader_that_a_timer_aborts_is_told() -> None:
+    t = Trace().established()
+    t.app.pause()
+    t.network.checker.allow_reset("stack")
+    t.host.stack.call_later(1, t.app.connection.abort)
+    t.breathe()
+    t.advance(1100)
+    assert t.app.events == ["open", "close"]
+    t.heard()
+    t.finish()
