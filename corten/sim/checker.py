@@ -72,7 +72,7 @@ class Checker:
         """`frame` is being handed to `host`, and `certain`: it was addressed to no one else."""
         try:
             segment = decode(frame, strict=False)
-        except Malformed:
+        except Malformed:  # silent: no receiver takes it
             return
         if segment is None:
             return

@@ -252,7 +252,9 @@ class End:
 
     def _hear_reset(self, segment: Segment, certain: bool) -> None:
         at = self.peer_offset(segment.seq)
-        exact = at == self.frontier() and (self.edge_sent is None or at <= self.edge_sent)
+        exact = at == self.frontier() == max(self.sure, self.ack_sent) and (
+            self.edge_sent is None or at <= self.edge_sent
+        )
         if exact and certain and not self.closed:
             self.dead = True
 

@@ -110,7 +110,7 @@ def _join(first: tuple[bytes, int], second: bytes) -> tuple[bytes, int] | None:
     """Both as one super-segment, or None where a card would not."""
     try:
         a, b = decode(first[0]), decode(second)
-    except Malformed:
+    except Malformed:  # silent: left to the stack as it is
         return None
     if a is None or b is None or a.flow != b.flow or first[0][:12] != second[:12]:
         return None

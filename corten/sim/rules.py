@@ -154,7 +154,7 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
     pieces = end.ledger.overlapping(start, stop)
     first = next((piece for piece in pieces if piece.start <= end.acked < piece.end), None)
     if first and now - first.sent_ns >= limits.rto_floor_ns:
-        _timeout(end, now, limits, fail)
+        end.timeout_ns = now
     for piece in pieces:
         waited = now - piece.sent_ns
         if piece.beyond_window or waited >= limits.rto_floor_ns:
@@ -170,10 +170,11 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
     end.ledger.put(max(start, end.acked), max(stop, end.acked), now, beyond)
 
 
-def _timeout(end: End, now: int, limits: Limits, fail: Fail) -> None:
-    """A retransmission by time-out. In silence the gaps double (RFC 6298 5.5)."""
-    end.timeout_ns = now
+def back_off(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:
+    """In silence the gaps between time-outs double (RFC 6298 5.5)."""
     times = end.timeouts
+    if end.timeout_ns != now or (times and times[-1] == now):
+        return
     if len(times) > 1:
         least = min(2 * (times[-1] - times[-2]), limits.rto_cap_ns)
         if now - times[-1] < least - limits.slack_ns:
@@ -272,6 +273,7 @@ RULES = (
     peer_window,
     same_octets,
     retransmission,
+    back_off,
     acknowledgement,
     right_edge,
     sack_blocks,

@@ -26,7 +26,7 @@ PATIENCE_MS = 3600 * SECOND_MS
 AFTERMATH_MS = 400 * SECOND_MS  # longer than any timer of a connection that is over
 PORT = 7000
 # what a segment that waited for an address may break
-WAITING = {"syn_spacing", "reset", "owed", "owed_at_once", "silence"}
+WAITING = {"syn_spacing", "reset", "owed", "owed_at_once", "silence", "back_off"}
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 CLEAN_ERRORS = (ConnectionError, TimeoutError)

@@ -114,7 +114,7 @@ def test_time_outs_double() -> None:
     paper.shake()
     for after in (0, 200, 400, 800):
         paper.say("a", ".", 1, 1, data=100, lost=True, after=after)
-    with fires("retransmission", "must double"):
+    with fires("back_off", "must double"):
         paper.say("a", ".", 1, 1, data=100, lost=True, after=800)
 
 
