@@ -3,6 +3,8 @@
     python examples/hello.py 8080 --link tap:corten0,address=10.0.2.2/24
     python examples/hello.py 8080 --link kernel,address=127.0.0.1
 
+In a checkout that is built but not installed, put PYTHONPATH=. before it.
+
 It understands as much of HTTP/1.1 as it needs in order to be right: requests that come in pieces
 or several at once, HEAD, Connection: close, HTTP/1.0; it refuses the rest. `corten httpd` is the
 real server.
