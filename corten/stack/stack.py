@@ -240,6 +240,8 @@ class Stack:
         for i in range(EPHEMERAL_COUNT):
             local_port = EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT
             flow_hash = self.host.hash_path(path, local_port, port)
+            if self.host.exchange.is_elsewhere(flow_hash):
+                continue
             if not self.host.in_use(path, local_port, port, flow_hash):
                 return local_port, flow_hash
         raise CortenError(f"no free local port towards {address}:{port}: add an address")

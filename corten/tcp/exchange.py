@@ -21,6 +21,11 @@ class Exchange:
     def closed(self, flow_hash: cython.ulonglong) -> cython.void:
         """One flow with this hash is gone."""
 
+    @cython.ccall
+    def is_elsewhere(self, flow_hash: cython.ulonglong) -> cython.bint:
+        """Whether another worker may have a flow with this hash: not to be opened here too."""
+        return False
+
     @cython.cfunc
     def offer(
         self,

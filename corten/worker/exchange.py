@@ -85,6 +85,17 @@ class WorkerExchange(Exchange):
     def closed(self, flow_hash: cython.ulonglong) -> cython.void:
         self._mine.closed(flow_hash)
 
+    @cython.ccall
+    def is_elsewhere(self, flow_hash: cython.ulonglong) -> cython.bint:
+        """Ask the others' filters: a false yes costs the caller another port."""
+        i: cython.int
+        for i in range(self.workers):
+            if i != self.index:
+                presence: Presence = self._presences[i]
+                if presence.may_own(flow_hash):
+                    return True
+        return False
+
     @cython.cfunc
     def offer(
         self,

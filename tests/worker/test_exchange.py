@@ -266,3 +266,12 @@ def arp_request() -> bytes:
         + bytes(6)
         + bytes([10, 0, 0, 2])
     )
+
+
+def test_two_workers_never_open_the_same_sockets(house: House) -> None:
+    opened = [
+        {worker.stack.connect(CLIENT, 9, Handler).local[1] for _ in range(600)}
+        for worker in house.workers
+    ]
+    assert [len(ports) for ports in opened] == [600, 600]
+    assert not opened[0] & opened[1], "the replies of one would reach the other"
