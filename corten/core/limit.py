@@ -17,6 +17,7 @@ NEIGHBOUR_RETRY_NS: cython.longlong = 1_000_000_000  # one request a second at m
 ICMP_INTERVAL_NS: cython.longlong = 1_000_000  # 1000 errors a second in the long run
 
 GRANULARITY_NS: cython.longlong = 1_000_000  # RFC 6298 G: the wheel's tick
+PATH_MTU_NS: cython.longlong = 600_000_000_000  # RFC 1191 6.3: then a larger one may be tried
 CHALLENGE_NS: cython.longlong = 5_000_000_000  # RFC 5961 7: ten challenge ACKs in 5 s
 PAWS_IDLE_NS: cython.longlong = 2_073_600_000_000_000  # 24 days (RFC 7323 5.5)
 RTO_AFTER_SYN_LOSS_NS: cython.longlong = 3_000_000_000  # RFC 6298 5.7

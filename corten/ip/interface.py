@@ -7,7 +7,7 @@ from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.limit import U32, V4_ALL_ONES
 from cython.cimports.corten.ip.neighbour import NeighbourTable
-from cython.cimports.corten.wire.address_field import in_prefix
+from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import parse_address, parse_mac, parse_network
@@ -114,6 +114,10 @@ class Interface:
             if address.low == low and address.high == high:
                 return True
         return False
+
+    def gateway_is_v4(self) -> bool:
+        """The family of the gateway, and so of what may be sent through it."""
+        return is_v4(self.gateway_high, self.gateway_low)
 
     @cython.cfunc
     def is_broadcast(self, low: cython.ulonglong) -> cython.bint:

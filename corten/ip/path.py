@@ -11,6 +11,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, copy, fold, sum_octets
 from cython.cimports.corten.core.field import put16
 from cython.cimports.corten.core.frame import GSO_TCPV4, TransmitBatch
+from cython.cimports.corten.core.limit import PATH_MTU_NS
 from cython.cimports.corten.ip.arp import ask_again, hold
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
@@ -38,11 +39,13 @@ class Path:
     local_low: cython.ulonglong
     remote_high: cython.ulonglong
     remote_low: cython.ulonglong
-    mtu: cython.uint
+    mtu: cython.uint  # the link's
     header_len: cython.Py_ssize_t  # link and IP headers
     ip_header_len: cython.uint
     gso_type: cython.longlong
     tcp_sum: cython.uint  # pseudo-header sum for TCP, without the length
+    _lower_mtu: cython.uint  # what a router on the way said, until …; see `send_mtu`
+    _lower_until: cython.longlong
     _template: Arena
     _ip_sum: cython.uint  # of the IP header with length and checksum zero
 
@@ -59,6 +62,8 @@ class Path:
         self.local_high, self.local_low = local
         self.remote_high, self.remote_low = remote
         self.mtu = interface.mtu
+        self._lower_mtu = interface.mtu
+        self._lower_until = 0
         self.gso_type = GSO_TCPV4
         self.ip_header_len = IPV4_LEN
         self.header_len = ETHERNET_LEN + IPV4_LEN
@@ -82,6 +87,20 @@ class Path:
         self.tcp_sum = pseudo_sum(
             self.local_high, self.local_low, self.remote_high, self.remote_low, PROTOCOL_TCP
         )
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def send_mtu(self, now: cython.longlong) -> cython.uint:
+        """The largest packet to send: the link's MTU, or the path's while one is known."""
+        return self._lower_mtu if now < self._lower_until else self.mtu
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def lower_mtu(self, mtu: cython.uint, now: cython.longlong) -> cython.void:
+        """A router cannot pass on more (RFC 1191); one larger than what is known is stale."""
+        if mtu < self.send_mtu(now):
+            self._lower_mtu = mtu
+            self._lower_until = now + PATH_MTU_NS
 
     @cython.cfunc
     def emit(self, transport_len: cython.uint) -> cython.Py_ssize_t:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.ip.interface import Address, Interface
 from cython.cimports.corten.ip.path import Path
-from cython.cimports.corten.wire.address_field import in_prefix
+from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import format_address, parse_address, parse_network
@@ -108,6 +108,14 @@ class RouteTable:
             (remote_high, remote_low),
         )
 
+    def owns(self, high: int, low: int) -> bool:
+        """Whether an address is one of our own, on any link."""
+        interface: Interface
+        for interface in self.interfaces:
+            if interface.owns(high, low):
+                return True
+        return False
+
     def next_hop(self, high: int, low: int) -> tuple[Interface, int, int] | None:
         """(interface, next hop's address halves) towards an address."""
         interface: Interface
@@ -119,7 +127,7 @@ class RouteTable:
             if route.contains(high, low):
                 return route.interface, route.gateway_high, route.gateway_low
         for interface in self.interfaces:
-            if interface.has_gateway:
+            if interface.has_gateway and interface.gateway_is_v4() == is_v4(high, low):
                 return interface, interface.gateway_high, interface.gateway_low
         return None
 

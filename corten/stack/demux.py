@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena
+from cython.cimports.corten.core.field import get16, get32
 from cython.cimports.corten.core.frame import CHECKSUM_GOOD, ReceiveBatch
 from cython.cimports.corten.ip.arp import receive_arp
 from cython.cimports.corten.ip.icmp import IcmpLimiter, receive_icmp, send_unreachable
@@ -15,6 +16,7 @@ from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.tcp.emit import refuse
 from cython.cimports.corten.tcp.handshake import listen_arrives, syn_sent_arrives
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.icmp_error import icmp_error_arrives
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.segment_arrives import segment_arrives
 from cython.cimports.corten.tcp.state import SYN_SENT
@@ -27,7 +29,9 @@ from cython.cimports.corten.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, 
 from cython.cimports.corten.wire.icmpv4 import (
     ICMP_PORT_UNREACHABLE,
     ICMP_PROTOCOL_UNREACHABLE,
+    ICMP_SOURCE_QUENCH,
     Icmp,
+    is_error,
 )
 from cython.cimports.corten.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Ipv4
 from cython.cimports.corten.wire.mac_field import BROADCAST_MAC, is_group_mac
@@ -38,6 +42,7 @@ from cython.cimports.corten.wire.reason import (
     ETHERNET_UNKNOWN_TYPE,
     FRAMES_IN,
     HANDED_OVER,
+    ICMP_BAD_QUOTE,
     IPV4_BAD_SOURCE,
     IPV4_NOT_OURS,
     IPV4_UNKNOWN_PROTOCOL,
@@ -48,6 +53,9 @@ from cython.cimports.corten.wire.reason import (
     TCP_TO_BROADCAST,
 )
 from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment, verify_checksum
+
+if not cython.compiled:
+    QUOTED_LEN = 8  # of the quoted segment, at the least: ports and sequence number
 
 
 @cython.final
@@ -60,6 +68,7 @@ class Demux:
     ethernet: Ethernet
     arp: Arp
     ip: Ipv4
+    quote: Ipv4
     icmp: Icmp
     seg: Segment
     interface: Interface
@@ -72,6 +81,7 @@ class Demux:
         self.ethernet = Ethernet()
         self.arp = Arp()
         self.ip = Ipv4()
+        self.quote = Ipv4()
         self.icmp = Icmp()
         self.seg = Segment()
         self.tried = 0
@@ -151,12 +161,52 @@ class Demux:
             reason = self.icmp.parse(arena, ip.payload_at, ip.payload_len)
             if reason != ACCEPTED:
                 return reason
+            if is_error(self.icmp.type) and self.icmp.type != ICMP_SOURCE_QUENCH:
+                return self._icmp_error(batch, i, now)
             return receive_icmp(interface, self.ethernet.source, ip, self.icmp, arena)
         code: cython.uint = ICMP_PROTOCOL_UNREACHABLE
         if ip.protocol == PROTOCOL_UDP:
             code = ICMP_PORT_UNREACHABLE
         send_unreachable(interface, self.limiter, self.ethernet.source, ip, arena, at, code, now)
         return IPV4_UNKNOWN_PROTOCOL
+
+    @cython.cfunc
+    def _icmp_error(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """An error about something we are said to have sent: to its connection (MUST-54), which
+        may be another worker's."""
+        icmp: Icmp = self.icmp
+        quote: Ipv4 = self.quote
+        host: TcpHost = self.host
+        seg: Segment = self.seg
+        reason: cython.int = quote.parse_quote(batch.arena, icmp.payload_at, icmp.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        if quote.protocol != PROTOCOL_TCP or quote.payload_len < QUOTED_LEN:
+            return ICMP_BAD_QUOTE
+        seg.local_low = v4_low(quote.source)
+        seg.remote_low = v4_low(quote.destination)
+        seg.local_port = get16(batch.arena, quote.payload_at)
+        seg.remote_port = get16(batch.arena, quote.payload_at + 2)
+        seq: cython.uint = get32(batch.arena, quote.payload_at + 4)
+        flow_hash: cython.ulonglong = host.hash_of(seg)
+        tcb: Tcb | None = host.find(seg, flow_hash)
+        if tcb is None:
+            taken: cython.bint = host.exchange.offer(
+                flow_hash,
+                batch.arena,
+                batch.frame_at[i],
+                batch.frame_len[i],
+                batch.frame_flags[i],
+                batch.frame_gso[i],
+                self.interface.index,
+                self.tried,
+            )
+            return HANDED_OVER if taken else ICMP_BAD_QUOTE
+        return icmp_error_arrives(
+            host, tcb, icmp.type, icmp.code, icmp.rest & 0xFFFF, seq, quote.total_len, now
+        )
 
     @cython.cfunc
     def _tcp(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:

@@ -27,6 +27,7 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.endpoint.handler import doors_of
 from cython.cimports.corten.ip.arp import announce, resolve
 from cython.cimports.corten.ip.icmp import IcmpLimiter
@@ -51,13 +52,14 @@ from cython.cimports.corten.tcp.time_wait_table import (
     send_owed_acks,
 )
 from cython.cimports.corten.tcp.timer import expire as expire_tcb
+from cython.cimports.corten.wire.address_field import low_v4
 
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import TimerHandle
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
-from corten.wire.address import parse_address, parse_mac
+from corten.wire.address import is_host_v4, parse_address, parse_mac
 from corten.wire.reason import counter_names
 
 log = logging.getLogger("corten")
@@ -175,7 +177,11 @@ class Stack:
         port is taken or impossible."""
         if not 1 <= port <= 65535:
             raise CortenError(f"port {port}: must be between 1 and 65535")
-        local = parse_address(address) if address is not None else None
+        try:
+            local = parse_address(address) if address is not None else None
+        except ValueError as error:
+            raise CortenError(str(error)) from None
+        config: Config = self.config.with_settings(options)
         at_port: list = self.host.listeners.setdefault(port, [])
         other: Listener
         for other in at_port:
@@ -185,7 +191,7 @@ class Stack:
                 or (other.address_high, other.address_low) == local
             ):
                 raise CortenError(f"port {port} is in use by another listener of this stack")
-        listener = Listener(self.host, port, factory, local, self.config.with_settings(options))
+        listener = Listener(self.host, port, factory, local, config)
         at_port.append(listener)
         return listener
 
@@ -208,31 +214,45 @@ class Stack:
         except ValueError as error:
             raise CortenError(str(error)) from None
         local_address, local_port = source
-        local = parse_address(local_address) if local_address else self.routes.source_for(high, low)
+        local = self._source(local_address, high, low)
         path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
         if path is None:
             raise CortenError(f"no route to {address}: add gateway=… to a link")
-        if path.interface.is_broadcast(low) or (low >> 28) == 0xFFFFE:
+        if path.interface.is_broadcast(low) or not is_host_v4(low_v4(low)):
             raise CortenError(f"{address}: not the address of a single host")  # MUST-46
+        if self.routes.owns(high, low):
+            raise CortenError(f"{address}: our own address; a stack does not speak to itself")
+        if self.host.live >= self.config.connections_max:
+            raise CortenError(f"{self.host.live} connections are open: see connections_max")
         flow_hash: cython.ulonglong = 0
         if local_port:
+            if not 1 <= local_port <= 65535:
+                raise CortenError(f"source port {local_port}: must be between 1 and 65535")
             flow_hash = self.host.hash_path(path, local_port, port)
             if self.host.in_use(path, local_port, port, flow_hash):
                 raise CortenError(f"source port {local_port} is in use towards {address}:{port}")
         else:
             local_port, flow_hash = self._free_port(path, port, address)
-        connection: TcpConnection = open_active(
-            self.host,
-            path,
-            self.config.with_settings(options),
-            local_port,
-            port,
-            flow_hash,
-            self.host.now,
-        )
+        config: Config = self.config.with_settings(options)
         handler = factory()
-        connection.attach(handler, doors_of(handler))
+        doors: Doors = doors_of(handler)
+        connection: TcpConnection = open_active(
+            self.host, path, config, local_port, port, flow_hash, self.host.now
+        )
+        connection.attach(handler, doors)
         return connection
+
+    def _source(self, address: str | None, high: int, low: int) -> tuple[int, int]:
+        """Our end's address: the one asked for, which must be ours, or the best one."""
+        if address is None:
+            return self.routes.source_for(high, low)
+        try:
+            own = parse_address(address)
+        except ValueError as error:
+            raise CortenError(f"source: {error}") from None
+        if not self.routes.owns(own[0], own[1]):
+            raise CortenError(f"source {address}: not an address of this stack")
+        return own
 
     def _free_port(self, path: Path, port: int, address: str) -> tuple[int, int]:
         """An ephemeral port, from a random start (RFC 6056 3.3.1)."""
@@ -276,9 +296,7 @@ class Stack:
                 for interface in self.interfaces:
                     resolve(interface, now)
             else:
-                function = owner.take()
-                if function is not None:
-                    self._soon.append((function, owner.arguments))
+                self._soon.append((owner.fire, ()))  # it may still be cancelled
         due.clear()
 
     @cython.ccall

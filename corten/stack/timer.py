@@ -34,13 +34,12 @@ class Call(TimerHandle):
             self.arguments = ()
             self._wheel.discard(self.timer)
 
-    def take(self) -> Callable[..., object] | None:
-        """The function, now that its time has come; the timer is given back."""
-        function = self.function
+    def fire(self) -> None:
+        """Its time has come: give the timer back and call, unless it was cancelled since."""
+        function, arguments = self.function, self.arguments
         if function is not None:
-            self.function = None
-            self._wheel.discard(self.timer)
-        return function
+            self.cancel()
+            function(*arguments)
 
 
 @cython.cfunc

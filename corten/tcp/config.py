@@ -8,6 +8,25 @@ from corten.endpoint.error import CortenError
 
 MS = 1_000_000
 SECOND = 1_000 * MS
+FOREVER = 10**9 * SECOND  # 31 years
+
+LIMITS = {  # smallest and largest value; the others only must not be negative
+    "rto_min_ns": (1, FOREVER),
+    "rto_initial_ns": (1, FOREVER),
+    "rto_max_ns": (1, FOREVER),
+    "user_timeout_ns": (1, FOREVER),
+    "syn_timeout_ns": (1, FOREVER),
+    "syn_ack_retries": (0, 255),
+    "time_wait_ns": (1, FOREVER),
+    "time_wait_max": (1, 1 << 24),
+    "fin_wait_ns": (1, FOREVER),
+    "delayed_ack_ns": (1, 500 * MS - 1),  # MUST-40
+    "receive_buffer": (2048, 1 << 29),
+    "send_high_water": (1, 0x3FFF_FFFF),  # what may be queued at all
+    "initial_window": (1, 1000),
+    "connections_max": (1, 1 << 24),
+    "syn_queue_max": (1, 1 << 24),
+}
 
 
 @cython.final
@@ -65,28 +84,35 @@ class Config:
         self.nagle = False
         self.congestion = "cubic"
         for name, value in settings.items():
-            if name.startswith("_") or not hasattr(self, name):
+            if name not in self._names():
                 raise CortenError(f"no such TCP setting: {name}")
-            setattr(self, name, value)
+            self._set(name, value)
         self._verify()
+
+    def _names(self) -> list[str]:
+        return [name for name in dir(self) if not name.startswith("_") and name != "with_settings"]
+
+    def _set(self, name: str, value: object) -> None:
+        """One setting; numbers only where a number is, and of a size that C can hold."""
+        kinds = (str,) if name == "congestion" else (int,)
+        bits = name in ("sack", "timestamps", "window_scale", "nagle")
+        if not isinstance(value, kinds) or (bits and value not in (0, 1)):
+            raise CortenError(f"{name}={value!r}: not a value for this setting")
+        low, high = LIMITS.get(name, (0, FOREVER))
+        if isinstance(value, int) and not low <= value <= high:
+            raise CortenError(f"{name}={value}: must be between {low} and {high}")
+        setattr(self, name, value)
 
     def _verify(self) -> None:
         if self.congestion not in ("cubic", "reno"):
             raise CortenError(f"congestion={self.congestion!r}: choose cubic or reno")
-        if not 0 < self.delayed_ack_ns < 500 * MS:
-            raise CortenError("delayed_ack_ns must be between 0 and 500 ms (RFC 9293, MUST-40)")
-        if self.rto_min_ns <= 0 or self.rto_max_ns < self.rto_min_ns:
-            raise CortenError("rto_min_ns must be above 0 and not above rto_max_ns")
-        if self.receive_buffer < 2048 or self.receive_buffer > 1 << 29:
-            raise CortenError("receive_buffer must be between 2 KiB and 512 MiB")
+        if self.rto_max_ns < self.rto_min_ns:
+            raise CortenError("rto_min_ns must not be above rto_max_ns")
         if self.send_low_water > self.send_high_water:
             raise CortenError("send_low_water must not be above send_high_water")
-        if self.time_wait_max < 1 or self.connections_max < 1 or self.syn_queue_max < 1:
-            raise CortenError("time_wait_max, connections_max and syn_queue_max must be at least 1")
 
     def with_settings(self, settings: dict) -> Config:
         """This one, or a copy with some settings changed."""
         if not settings:
             return self
-        names = (name for name in dir(self) if not name.startswith("_") and name != "with_settings")
-        return Config(**{**{name: getattr(self, name) for name in names}, **settings})
+        return Config(**{**{name: getattr(self, name) for name in self._names()}, **settings})

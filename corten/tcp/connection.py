@@ -28,6 +28,7 @@ from cython.cimports.corten.tcp.state import (
     CLOSED,
     EVENT_DATA,
     EVENT_EOF,
+    EVENT_TIMEOUT,
     SYN_RECEIVED,
     SYN_SENT,
     SYNCHRONIZED,
@@ -41,6 +42,7 @@ from corten.wire.address import format_address
 
 if not cython.compiled:
     QUEUE_MAX = 0x3FFF_FFFF  # octets one connection may have queued
+    TIMEOUT_MAX = 1_000_000_000  # seconds, 31 years: nanoseconds fit their 63 bits
 
 
 @cython.final
@@ -317,10 +319,14 @@ class TcpConnection(Tcb):
     def set_timeout(self, seconds: cython.double) -> cython.void:
         if self.closed or self.state == CLOSED:
             return
+        if not (seconds < 1.0 or seconds >= 1.0):
+            raise ValueError("set_timeout: not a number")
         host: TcpHost = self.host
+        self.user_at = 0
+        self.events &= ~EVENT_TIMEOUT  # what the last one would have said counts no more
         if seconds <= 0:
-            self.user_at = 0
             return
+        seconds = min(seconds, TIMEOUT_MAX)
         self.user_at = host.now + cython.cast(cython.longlong, seconds * 1e9)
         retime(host, self)
 

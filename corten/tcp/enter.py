@@ -51,7 +51,7 @@ def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.voi
     if tcb.timestamps_ok:
         tcb.ts_recent = seg.ts_value
         tcb.ts_recent_at = now
-    room: cython.uint = tcb.path.mtu - tcb.path.ip_header_len - TCP_HEADER_LEN
+    room: cython.uint = tcb.path.send_mtu(now) - tcb.path.ip_header_len - TCP_HEADER_LEN
     tcb.snd_mss = tcb.peer_mss if tcb.peer_mss < room else room
     if tcb.timestamps_ok:
         tcb.snd_mss -= TIMESTAMP_OPTION_LEN

@@ -90,9 +90,10 @@ def listen_arrives(
     if seg.flags & SYN == 0 or seg.flags & FIN:
         return TCP_BAD_STATE
     host.counters.add(SYNS_IN)
-    if host.live >= host.config.connections_max:
+    is_full: cython.bint = host.live >= host.config.connections_max
+    if is_full and not host.half_open:
         return TCP_OUT_OF_MEMORY
-    if len(host.half_open) >= host.config.syn_queue_max:
+    if is_full or len(host.half_open) >= host.config.syn_queue_max:
         _drop_oldest_half_open(host)
         host.counters.add(TCP_LISTEN_OVERFLOW)
     path: Path | None = host.routes.path(

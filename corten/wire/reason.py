@@ -100,6 +100,7 @@ if not cython.compiled:
     CONNECTIONS_NOW = 90
     SYNS_IN = 91
     DELAYED_ACKS = 92
+    ICMP_ERRORS_IN = 93
     SEGMENT_DONE = 127  # no drop and no event: the checks of a segment end here
 
 COUNTERS_LEN = 128
