@@ -22,6 +22,8 @@ def leaks_of(stack: Stack) -> list[str]:
         found.append(f"{len(host.half_open)} half open")
     if host.active:
         found.append(f"{len(host.active)} connections with work due")
+    if host.acks_owed or host.resets_owed:
+        found.append(f"{len(host.acks_owed) + len(host.resets_owed)} replies not sent")
     if host.slices:
         found.append(f"{host.slices} slices of received frames")
     if any(memory is not None for memory in host.slice_memory):

@@ -40,6 +40,7 @@ from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
 from cython.cimports.corten.tcp.deliver import waits_for_resume
+from cython.cimports.corten.tcp.emit import send_owed_resets
 from cython.cimports.corten.tcp.exchange import Exchange
 from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
@@ -333,7 +334,7 @@ class Stack:
         """Let the marked connections send. True: a batch is full; flush all of them, call again."""
         host: TcpHost = self.host
         host.now = now
-        if not send_owed_acks(host, now):
+        if not send_owed_resets(host, now) or not send_owed_acks(host, now):
             return True
         active: list = host.active
         i: cython.Py_ssize_t = host.transmit_at
@@ -377,8 +378,9 @@ class Stack:
     @cython.ccall
     def next_deadline(self) -> cython.longlong:
         """When the next breath is due at the latest; NEVER when nothing waits for time."""
-        if self.host.active or self._soon or self.host.acks_owed:
-            return self.host.now
+        host: TcpHost = self.host
+        if host.active or self._soon or host.acks_owed or host.resets_owed:
+            return host.now
         deadline: cython.longlong = self.wheel.next_deadline()
         ended: cython.longlong = next_time_wait(self.host)
         return deadline if deadline < ended else ended

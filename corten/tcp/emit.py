@@ -44,6 +44,7 @@ if not cython.compiled:
     NO_SHIFT = 255  # Tcb.snd_shift while the peer has not offered window scaling
     TIMESTAMP_LEN = 12
     OPTIONS_LEN_MAX = 40
+    RESETS_MAX = 4096  # that wait for room
     ROUNDING_SLACK = 3  # by an eighth of the receive buffer windows may be rounded beyond it
 
 
@@ -322,15 +323,32 @@ def emit_reset(
     flags: cython.uint,
     now: cython.longlong,
 ) -> cython.void:
-    """A RST without options (RFC 9293 3.10.7.1); counted, left out when the batch is full."""
+    """A RST without options (RFC 9293 3.10.7.1). When the batch is full it waits for the output
+    pass, with a bounded number of others."""
     if not path.batch.has_room():
-        host.counters.add(REPLY_QUEUE_FULL)
+        if len(host.resets_owed) < RESETS_MAX:
+            host.resets_owed.append((path, local_port, remote_port, seq, ack, flags))
+        else:
+            host.counters.add(REPLY_QUEUE_FULL)
         return
     at: cython.Py_ssize_t = path.emit(TCP_HEADER_LEN)
     emit_tcp(path.batch.headers, at, local_port, remote_port, seq, ack, flags | RST, 0, 0)
     host.counters.add(RESETS_OUT)
     host.counters.add(SEGMENTS_OUT)
     _finish(path, at, TCP_HEADER_LEN, 0, now)
+
+
+@cython.cfunc
+def send_owed_resets(host: TcpHost, now: cython.longlong) -> cython.bint:
+    """Send those that found no room. False: still full, flush and call again."""
+    owed: list = host.resets_owed
+    while owed:
+        path: Path = owed[len(owed) - 1][0]
+        if not path.batch.has_room():
+            return False
+        path, local_port, remote_port, seq, ack, flags = owed.pop()
+        emit_reset(host, path, local_port, remote_port, seq, ack, flags, now)
+    return True
 
 
 @cython.cfunc

@@ -65,6 +65,7 @@ class TcpHost:
     time_wait_queue: Any  # deque of TimeWait, earliest first
     time_wait_live: cython.Py_ssize_t
     acks_owed: list  # TimeWaits that have something to acknowledge
+    resets_owed: list  # RSTs that found no room: what `emit_reset` takes
     found_time_wait: TimeWait | None  # beside a `find` that returned None
     active: list  # Tcbs with events or output due
     transmit_at: cython.Py_ssize_t  # how far this breath's output pass got
@@ -107,6 +108,7 @@ class TcpHost:
         self.time_wait_queue = deque()
         self.time_wait_live = 0
         self.acks_owed = []
+        self.resets_owed = []
         self.found_time_wait = None
         self.active = []
         self.transmit_at = 0
