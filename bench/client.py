@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from bench.machine import Use, Watch
+from bench.machine import Use, Watch, own_times
 from bench.namespace import Namespace
 from bench.process import Process, ProcessError
 
@@ -53,7 +53,8 @@ class Result:
     max_us: int
     errors: dict[str, int]
     use: Use
-    extra: dict[str, float] = field(default_factory=dict)
+    server_user: float = 0.0  # seconds of the server's own processes
+    server_system: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -105,14 +106,19 @@ def drive(target: Target, load: Load, seconds: float) -> Result:
         if load.close:
             words += ["-H", "Connection: close"]
         watch = Watch(target.cores)
+        user, system = own_times(target.pids())
         words.append(target.url + load.path.lstrip("/"))
         process = Process(words, target.client, target.cores[1])
         try:
             text = process.wait(seconds + _SLACK_S)
             use = watch.stop([*target.pids(), process.pid])
+            user_after, system_after = own_times(target.pids())
         finally:
             process.stop()
-    return _parse(text, use)
+    result = _parse(text, use)
+    result.server_user = user_after - user
+    result.server_system = system_after - system
+    return result
 
 
 def _parse(text: str, use: Use) -> Result:

@@ -26,7 +26,8 @@ from corten.stack.stack import Stack
 from corten.worker.breath import Breath
 
 CONNECTIONS = 32
-SCENARIOS = {"small": 100, "bulk": 65536, "hello": 0}  # octets of the file; 0: a Python handler
+# octets of the file; 0: a Python handler
+SCENARIOS = {"small": 100, "bulk": 65536, "close": 100, "hello": 0}
 _STEP_NS = 20_000
 _SERVER = ("10.0.0.2", "02:00:00:00:00:02")
 _CLIENT = ("10.0.0.1", "02:00:00:00:00:01")
@@ -39,19 +40,6 @@ class Hello(Handler):
     def on_data(self, connection: Connection, data: bytes) -> None:
         if data.endswith(b"\r\n\r\n"):
             connection.send(_REPLY)
-
-
-class Watcher:
-    """What the load client tells of its connections; nothing of it is needed here."""
-
-    def opened(self) -> None:
-        """One more stands."""
-
-    def held(self) -> None:
-        """None is held."""
-
-    def ended(self, handler: LoadHandler) -> None:
-        """Nothing ends before its time."""
 
 
 def stack_of(seed: int, own: tuple[str, str], other: tuple[str, str]) -> tuple[Stack, Interface]:
@@ -71,18 +59,28 @@ def stack_of(seed: int, own: tuple[str, str], other: tuple[str, str]) -> tuple[S
 class Client:
     """The asking end, called part by part."""
 
-    def __init__(self, pipe: Pipe, requests: int) -> None:
+    def __init__(self, pipe: Pipe, requests: int, close: bool) -> None:
         self.pipe = pipe
         self.requests = requests
         self.stack, self.interface = stack_of(1, _CLIENT, _SERVER)
         self.batch = ReceiveBatch()
-        request = b"GET /file.htm HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n"
-        self.tally = Tally([request], Options([], timeout=3600.0), Watcher())
+        last = b"Connection: close\r\n\r\n" if close else b"\r\n"
+        request = b"GET /file.htm HTTP/1.1\r\nHost: 10.0.0.2\r\n" + last
+        self.tally = Tally([request], Options([], timeout=3600.0, close=close), self)
         self.tally.start()
 
-    def open(self) -> None:
-        for slot in range(CONNECTIONS):
-            self.stack.connect(_SERVER[0], 80, partial(LoadHandler, self.tally, slot))
+    def open(self, slot: int) -> None:
+        self.stack.connect(_SERVER[0], 80, partial(LoadHandler, self.tally, slot))
+
+    def opened(self) -> None:
+        """One more stands."""
+
+    def held(self) -> None:
+        """None is held."""
+
+    def ended(self, handler: LoadHandler) -> None:
+        """With a connection for each request, the next one follows."""
+        self.stack.call_soon(self.open, handler.slot)
 
     def turn(self, now: int) -> None:
         self.pipe.receive(self.batch)
@@ -111,8 +109,9 @@ def play(scenario: str, requests: int) -> int:
             server.listen(80, Hello)
     breath = Breath(server)
     breath.add_wire(ours, interface)
-    client = Client(theirs, requests)
-    client.open()
+    client = Client(theirs, requests, scenario == "close")
+    for slot in range(CONNECTIONS):
+        client.open(slot)
     now = 0
     turns_left = 100 + 100 * requests // CONNECTIONS
     while client.tally.replies < requests and turns_left:

@@ -45,6 +45,8 @@ class Record:
             "p50_us": float(result.p50_us),
             "p99_us": float(result.p99_us),
             "server_us": 1e6 * use.cores[0].busy / requests,
+            "server_user_us": 1e6 * result.server_user / requests,
+            "server_system_us": 1e6 * result.server_system / requests,
             "client_us": 1e6 * use.cores[1].busy / requests,
         }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bench.scenario import Scenario
 from bench.summary import Summary
 
+CLIENT_MAX = 1.10  # client's time per request, of that with the ceiling
+
 _HEAD = [
     "server",
     "requests/s",
@@ -14,6 +16,7 @@ _HEAD = [
     "Gbit/s",
     "p50 ms",
     "p99 ms",
+    "server us",
     "client us",
     "errors",
     "runs (void)",
@@ -57,13 +60,31 @@ def scenario_table(scenario: Scenario, summary: Summary) -> str:
                 _number(summary, server, "gigabits", "{:.2f}"),
                 _number(summary, server, "p50_us", "{:.2f}", 1e-3),
                 _number(summary, server, "p99_us", "{:.2f}", 1e-3),
+                _number(summary, server, "server_user_us", "{:.2f}")
+                + " + "
+                + _number(summary, server, "server_system_us", "{:.2f}"),
                 _number(summary, server, "client_us", "{:.2f}"),
                 str(summary.errors(server)),
                 runs,
             ]
         )
+    remarks += _client_remark(scenario, summary)
     text = f"### {scenario.name}: {scenario.title}\n\n{table(rows)}\n"
     return text + "".join(f"\n* {remark}" for remark in remarks) + ("\n" if remarks else "")
+
+
+def _client_remark(scenario: Scenario, summary: Summary) -> list[str]:
+    """Whether the client's core worked for the judged server: against the ceiling's run."""
+    first = scenario.servers[0]
+    ours, bare = summary.median(first, "client_us"), summary.median("ceiling", "client_us")
+    if ours is None or bare is None:
+        return []
+    share = ours / bare
+    verdict = "within" if share <= CLIENT_MAX else "ABOVE"
+    return [
+        f"{first}: the client's core spends {share:.2f} times what it spends with the ceiling, "
+        f"{verdict} the {CLIENT_MAX:.2f} allowed"
+    ]
 
 
 def _number(summary: Summary, server: str, figure: str, form: str, scale: float = 1.0) -> str:
@@ -81,6 +102,7 @@ def _ratio(summary: Summary, server: str, baseline: str, figure: str) -> str:
 LEGEND = """\
 Medians of valid runs; ratios are medians of pairs of the same round, with bootstrap 95 % intervals
 ("?": fewer than ten pairs). *Per busy second*: requests per second that the server's core was
-busy, softirq included. *client us*: busy microseconds of the client's core per request. A run is
+busy, softirq included. *server us*: user and system microseconds of the server's own processes per
+request. *client us*: busy microseconds of the client's core per request. A run is
 void when the host took more than 3 % of either core, or other processes used more than 3 % of one.
 """
