@@ -50,6 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"not built since they changed: {', '.join(stale)}: ./dev build")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked `plain` reaches for names that a compiled module does not show: no skip, it is
+    the same test that runs in the plain run."""
+    if not IS_PURE and (plain := [item for item in items if item.get_closest_marker("plain")]):
+        config.hook.pytest_deselected(items=plain)
+        items[:] = [item for item in items if item not in plain]
+
+
 def pytest_report_header() -> str:
     return "corten: plain sources" if IS_PURE else "corten: compiled modules"
 

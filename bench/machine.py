@@ -63,7 +63,7 @@ def process_times() -> dict[int, float]:
             with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
                 words = file.read().rpartition(")")[2].split()
         except OSError:
-            continue
+            continue  # silent: the process ended while we looked
         if words[1] != "2" and name != "2":
             found[int(name)] = sum(int(word) for word in words[11:15]) * _TICK_S
     return found

@@ -71,7 +71,7 @@ def cubic_allowed() -> Iterator[None]:
         return
     try:
         write_setting(name, f"{before} cubic")
-    except OSError:
+    except OSError:  # silent: the setting stays as the host has it
         yield  # not permitted: the namespace then runs with what the host has
         return
     try:
@@ -117,7 +117,7 @@ def _remedy() -> str:
                 if file.read().strip() == bad:
                     return f"sudo sysctl -w {name.replace('/', '.')}={good}, or run as root"
         except OSError:
-            continue
+            continue  # silent: this kernel has no such setting
     return "run as root"
 
 

@@ -57,7 +57,7 @@ class Process:
                 with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
                     found += [int(word) for word in file.read().split()]
             except OSError:
-                continue
+                continue  # silent: it has ended
         return found
 
     def text(self) -> str:
@@ -102,7 +102,7 @@ class Process:
         family = self.pids() if self.popen.poll() is None else []
         if family:
             self.popen.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(subprocess.TimeoutExpired):  # silent: what did not end is killed below
             self.popen.wait(seconds)
         for pid in reversed(family):
             if pid != self.pid or self.popen.poll() is None:
@@ -118,4 +118,4 @@ def _kill(pid: int, session: int) -> None:
         if os.getsid(pid) == session:
             os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass
+        pass  # silent: it has ended

@@ -18,6 +18,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tools import debian, environment
 from tools.environment import ROOT, Missing, Python
@@ -241,14 +242,17 @@ def uncovered_lines() -> int:
 
 
 def other_python() -> Python:
-    """The newest CPython on PATH that is not the one running, starts, and can compile."""
+    """The newest CPython that is not the one running, starts, and can compile: on PATH, or where
+    pyenv keeps its versions (its names on PATH start only what its settings choose)."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
     broken = []
     for name in OTHER_PYTHONS:
-        python = environment.probe(name)
-        if python is None:
-            broken.append(name)
-        elif python.version != sys.version_info[:2]:
-            return python
+        places = sorted(pyenv.glob(f"{name.removeprefix('python')}.*/bin/{name}"), reverse=True)
+        for place in (name, *map(str, places)):
+            python = environment.probe(place)
+            if python is not None and python.version != sys.version_info[:2]:
+                return python
+        broken.append(name)
     raise Skip(f"no other CPython starts (tried {', '.join(broken)})")
 
 

@@ -52,7 +52,7 @@ class Siphash:
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _run(  # noqa: PLR0917  # six words in registers, not in an array
+    def _run(  # six words in registers, not in an array
         self,
         a: cython.ulonglong,
         b: cython.ulonglong,

@@ -107,7 +107,8 @@ def _keep_early(
     host.counters.add(OUT_OF_ORDER)
     if tcb.reassembly is None:
         tcb.reassembly = Reassembly(tcb.rcv_nxt)
-    queue: Reassembly = tcb.reassembly
+    queue: Reassembly | None = tcb.reassembly
+    assert queue is not None  # there is a hole
     if fin:
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
     whole: cython.bint = True

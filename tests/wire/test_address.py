@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 
 import pytest
 from hypothesis import given
@@ -19,11 +18,6 @@ from corten.wire.address import (
 )
 
 MAPPED = 0xFFFF << 32
-
-plain_only = pytest.mark.skipif(
-    not os.environ.get("CORTEN_PURE"), reason="compiled, a header has no Python names"
-)
-
 
 def v4(text: str) -> int:
     return int(ipaddress.IPv4Address(text))
@@ -165,7 +159,7 @@ def test_which_addresses_a_host_can_have(first: str, last: str, host: bool) -> N
     assert is_host_v4(v4(last)) == host
 
 
-@plain_only
+@pytest.mark.plain
 def test_the_header_agrees_with_the_text() -> None:
     from corten.wire.address_field import is_v4, low_v4, v4_low
 
@@ -176,7 +170,7 @@ def test_the_header_agrees_with_the_text() -> None:
         assert not is_v4(*parse_address(text))
 
 
-@plain_only
+@pytest.mark.plain
 @given(st.ip_addresses(), st.ip_addresses(), st.integers(0, 128))
 def test_a_prefix_covers_what_ipaddress_says(
     address: ipaddress.IPv4Address, network: ipaddress.IPv4Address, prefix_len: int
