@@ -184,6 +184,6 @@ def _commit() -> str:
             text=True,
             check=False,
         )
-    except OSError:
+    except OSError:  # silent: a tree without git still has its bench
         return "unknown"
     return done.stdout.strip() or "unknown"

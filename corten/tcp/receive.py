@@ -139,7 +139,8 @@ def _fill(
 ) -> cython.int:
     """The first hole is filled, from its beginning. By way of the queue, so that where octets came
     twice the first ones stand."""
-    queue: Reassembly = tcb.reassembly
+    queue: Reassembly | None = tcb.reassembly
+    assert queue is not None  # there is a hole to fill
     if fin:
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
     whole: cython.bint = queue.add(

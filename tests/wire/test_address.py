@@ -19,6 +19,7 @@ from corten.wire.address import (
 
 MAPPED = 0xFFFF << 32
 
+
 def v4(text: str) -> int:
     return int(ipaddress.IPv4Address(text))
 
