@@ -47,7 +47,7 @@ def test_a_factory_that_fails_leaves_nothing() -> None:
     with pytest.raises(RuntimeError):
         link.stack.connect("10.0.0.1", 80, broken)
     with pytest.raises(TypeError):
-        link.stack.connect("10.0.0.1", 80, lambda: object())  # type: ignore[arg-type,return-value]
+        link.stack.connect("10.0.0.1", 80, object)  # type: ignore[arg-type,return-value]
     assert link.stack.leaks() == []
 
 
@@ -112,7 +112,7 @@ def test_a_call_cancelled_in_the_breath_it_is_due_is_not_made() -> None:
     link = Link()
     done: list[int] = []
     handles = []
-    handles.append(link.stack.call_later(1, lambda: handles[1].cancel()))
+    handles.append(link.stack.call_later(1, lambda: handles.pop().cancel()))
     handles.append(link.stack.call_later(1, done.append, 1))
     link.breath(after=2 * 10**9)
     assert done == [] and link.stack.leaks() == []
