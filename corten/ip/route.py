@@ -16,6 +16,7 @@ from corten.wire.address import format_address, parse_address, parse_network
 
 if not cython.compiled:
     PATHS_MAX = 65536
+    RECENT_MASK = 255
     ROUTES_MAX = 1024
 
 
@@ -50,11 +51,13 @@ class RouteTable:
     interfaces: list
     routes: list
     _paths: dict
+    _recent: list  # of Path or None, by the low bits of the addresses
 
     def __init__(self) -> None:
         self.interfaces = []
         self.routes = []
         self._paths = {}
+        self._recent = [None] * (RECENT_MASK + 1)
 
     def add(self, network: str, interface: Interface, gateway: str) -> None:
         """Send what is for `network` to `gateway` on a link. CortenError when it is not on it."""
@@ -66,6 +69,7 @@ class RouteTable:
         self.routes.append(route)
         self.routes.sort(key=_by_prefix, reverse=True)
         self._paths.clear()
+        self._recent = [None] * (RECENT_MASK + 1)
 
     @cython.cfunc
     def path(
@@ -76,7 +80,36 @@ class RouteTable:
         remote_low: cython.ulonglong,
         now: cython.longlong,
     ) -> Path | None:
-        """The path of a pair of addresses; None when there is no route."""
+        """The path of a pair of addresses; None when there is no route.
+
+        Who opened a connection opens the next one soon: the pair's place among the recent ones
+        spares the key and its lookup.
+        """
+        place: cython.Py_ssize_t = cython.cast(
+            cython.Py_ssize_t, (remote_low ^ (remote_low >> 8) ^ local_low) & RECENT_MASK
+        )
+        recent: Path | None = self._recent[place]
+        if (
+            recent is not None
+            and recent.remote_low == remote_low
+            and recent.local_low == local_low
+            and recent.remote_high == remote_high
+            and recent.local_high == local_high
+        ):
+            return recent
+        found: Path | None = self._look_up(local_high, local_low, remote_high, remote_low, now)
+        self._recent[place] = found
+        return found
+
+    @cython.cfunc
+    def _look_up(
+        self,
+        local_high: cython.ulonglong,
+        local_low: cython.ulonglong,
+        remote_high: cython.ulonglong,
+        remote_low: cython.ulonglong,
+        now: cython.longlong,
+    ) -> Path | None:
         key = (local_low, remote_low, local_high, remote_high)
         found = self._paths.get(key)
         if found is not None:

@@ -23,6 +23,12 @@ class CongestionControl:
     mss: cython.uint
 
     def __init__(self, mss: int, initial_window: int) -> None:
+        self.start(mss, initial_window)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def start(self, mss: cython.uint, initial_window: cython.uint) -> cython.void:
+        """Every field's first value: for who makes one with `__new__`, once a connection."""
         self.mss = mss
         self.window = initial_window
         self.ssthresh = WINDOW_MAX

@@ -33,8 +33,10 @@ class Cubic(CongestionControl):
     _epoch_at: cython.longlong  # ns; -1: congestion avoidance has not begun since the reduction
     _exact: cython.double  # the window in segments, with its fraction
 
-    def __init__(self, mss: int, initial_window: int) -> None:
-        CongestionControl.__init__(self, mss, initial_window)
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def start(self, mss: cython.uint, initial_window: cython.uint) -> cython.void:
+        CongestionControl.start(self, mss, initial_window)
         self._w_max = 0.0
         self._w_est = 0.0
         self._k = 0.0

@@ -85,7 +85,9 @@ def _open(tcb: TcpConnection) -> cython.void:
         listener: Listener = tcb.listener
         listener.accepted += 1
         handler = listener.factory()
-        tcb.doors = doors_of(handler)
+        if type(handler) is not listener.handler_class:  # nearly always the one before
+            listener.know(type(handler), doors_of(handler))
+        tcb.doors = listener.doors
         tcb.handler = handler
     doors: Doors = tcb.doors
     if doors.wants_open:

@@ -78,12 +78,10 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     host.half_open.pop(tcb.id, None)
     if tcb.snd_shift == NO_SHIFT:
         tcb.snd_shift = 0
-    window: cython.uint = _initial_window(tcb)
     control: CongestionControl = (
-        Cubic(tcb.snd_mss, window)
-        if tcb.config.congestion == "cubic"
-        else Reno(tcb.snd_mss, window)
+        Cubic.__new__(Cubic) if tcb.config.congestion == "cubic" else Reno.__new__(Reno)
     )
+    control.start(tcb.snd_mss, _initial_window(tcb))
     tcb.congestion = control
     if tcb.retries == 0:
         rtt_sample(tcb, now - tcb.sent_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)

@@ -21,6 +21,8 @@ class Listener:
     config: Config
     host: Any
     accepted: cython.ulonglong
+    handler_class: Any  # of the last connection's handler
+    doors: Any  # and its doors
 
     def __init__(
         self,
@@ -37,6 +39,14 @@ class Listener:
         self.address_high, self.address_low = address or (0, 0)
         self.config = config
         self.accepted = 0
+        self.handler_class = None
+        self.doors = None
+
+    @cython.cfunc
+    def know(self, handler_class: object, doors: object) -> cython.void:
+        """What the factory makes, so that it is looked up once."""
+        self.handler_class = handler_class
+        self.doors = doors
 
     def close(self) -> None:
         """Accept no more; connections already made live on. Calling it again does nothing."""

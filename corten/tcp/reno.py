@@ -13,8 +13,10 @@ class Reno(CongestionControl):
 
     _acked: cython.uint  # octets acknowledged since the window last grew
 
-    def __init__(self, mss: int, initial_window: int) -> None:
-        CongestionControl.__init__(self, mss, initial_window)
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def start(self, mss: cython.uint, initial_window: cython.uint) -> cython.void:
+        CongestionControl.start(self, mss, initial_window)
         self._acked = 0
 
     @cython.cfunc
