@@ -1,7 +1,7 @@
 """Seeds by the thousand: networks, settings and conversations by chance.
 
-CORTEN_SEEDS says how many (`./dev test sim` splits them over the workers). A failure names its
-seed:
+CORTEN_SEEDS says how many (`./dev test sim` splits them over the workers), CORTEN_FIRST_SEED where
+they begin. A failure names its seed:
 `python -m corten.sim --scenario random --seed N --trace` shows it again.
 """
 
@@ -17,12 +17,13 @@ from tests.trace.pace import COMPILED
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(900)]
 
 SEEDS = int(os.environ.get("CORTEN_SEEDS", "2000" if COMPILED else "50"))
+FIRST = int(os.environ.get("CORTEN_FIRST_SEED", "1"))
 PARTS = 20
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_seeds(part: int) -> None:
-    for seed in range(1 + part, 1 + SEEDS, PARTS):
+    for seed in range(FIRST + part, FIRST + SEEDS, PARTS):
         random(seed)
 
 
