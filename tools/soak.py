@@ -2,7 +2,7 @@
 
 First every test marked `soak` (the acceptance runs at their full size), once; then the simulator
 over seeds nobody has tried, block after block, until the hours (1 unless said) are over. It stops
-at the first failure, whose seed the simulator names; `--first` begins again at a block's first seed.
+at the first failure, whose seed the simulator names; `--first` begins again at such a seed.
 """
 
 from __future__ import annotations
