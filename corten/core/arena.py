@@ -197,7 +197,9 @@ def sum_octets(memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t)
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _sum_pointer(octets: cython.p_uchar, length: cython.Py_ssize_t) -> cython.uint:
+def _sum_pointer(  # pragma: no cover: pointers are of the compiled module alone
+    octets: cython.p_uchar, length: cython.Py_ssize_t
+) -> cython.uint:
     """Sixteen octets a step in the machine's own order, swapped at the end (RFC 1071, 2 (B)).
 
     Two totals, so that neither waits for the other; a tail of four, because an IPv4 header has one.

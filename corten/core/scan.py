@@ -63,7 +63,7 @@ def skip_text(memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> 
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _skip_words(
+def _skip_words(  # pragma: no cover: pointers are of the compiled module alone
     octets: cython.p_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
     """Skip words of eight octets none of which is a control (compiled only).

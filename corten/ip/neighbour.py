@@ -129,11 +129,12 @@ class NeighbourTable:
     ) -> Neighbour:
         """The entry of an address, made if need be."""
         key = (high, low)
-        entry = self._entries.get(key)
+        entry = self._entries.pop(key, None)  # it goes to the end: the front is the oldest
         if entry is None:
             if len(self._entries) >= TABLE_MAX:
                 self._evict()
-            entry = self._entries[key] = Neighbour(high, low)
+            entry = Neighbour(high, low)
+        self._entries[key] = entry
         neighbour: Neighbour = entry
         neighbour.used_at = now
         return neighbour
@@ -152,15 +153,11 @@ class NeighbourTable:
     @cython.cfunc
     def _evict(self) -> cython.void:
         """Drop the entry used longest ago that is neither static nor has packets waiting."""
-        oldest: Neighbour | None = None
         entry: Neighbour
         for entry in self._entries.values():
-            if entry.state == STATIC or entry.waiting is not None:
-                continue
-            if oldest is None or entry.used_at < oldest.used_at:
-                oldest = entry
-        if oldest is not None:
-            del self._entries[(oldest.address_high, oldest.address_low)]
+            if entry.state != STATIC and entry.waiting is None:
+                del self._entries[(entry.address_high, entry.address_low)]
+                return
 
     def entries(self) -> list[Neighbour]:
         """All of them, for listing."""

@@ -59,7 +59,7 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
     elif fresh:
         on_duplicate(host, tcb, fresh, now)
     if tcb.snd_wnd == 0:
-        tcb.retry_since = now  # a shut window that is answered may last for ever (MUST-37)
+        tcb.retry_since = 0  # a shut window whose probes are answered may last for ever (MUST-37)
     return ACCEPTED
 
 

@@ -145,3 +145,20 @@ def test_a_station_that_no_longer_answers_is_asked_again_before_its_minute_is_ov
     for _ in range(20):
         found += link.breath(after=SECOND)
     assert any(TCP in p and p.dst == PEER for p in found)
+
+
+def test_an_entry_evicted_while_paths_hold_it_still_hears_answers() -> None:
+    """The table is small; connections are not cut off because strangers filled it."""
+    link = Link(resolve=True, addresses=["10.0.0.2/16"])
+    link.stack.connect("10.0.0.1", 80, Handler)
+    link.breath(arp(op=2, hwdst=OURS))
+    table = link.interface.neighbours
+    mine = table.entries()[0]
+    for i in range(4200):
+        link.breath(arp(psrc=f"10.0.{1 + i // 250}.{1 + i % 250}"))
+    assert len(table) == 4096 and mine not in table.entries()
+    for _ in range(200):
+        found = link.breath(after=SECOND)
+        if any(is_request(p, "10.0.0.1") for p in found):
+            break
+    assert mine in table.entries()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_many_pairs_at_one_instant_look_like_chance() -> None:
             made.transmit(SECOND)
             made.interfaces[0].outgoing.clear()
     assert len(set(numbers)) == len(numbers) and len(set(offsets)) >= len(offsets) - 5
-    differences = [(b - a) % WRAP for a, b in zip(numbers, numbers[1:], strict=False)]
+    differences = [(b - a) % WRAP for a, b in pairwise(numbers)]
     assert math.gcd(*differences) == 1
     for values in (numbers, offsets, differences):
         for shift in (0, 8, 16, 24):
