@@ -111,7 +111,7 @@ class Client:
         return self.reply()
 
     def send(self, path: str, body: bytes = b"") -> None:
-        head = f"GET {path} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"GET {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
         self.socket.sendall(head.encode() + body)
 
     def reply(self) -> bytes:

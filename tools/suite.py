@@ -163,7 +163,7 @@ class Suite:
 
     def e2e(self) -> str:
         self.build()
-        return self.pytest("e2e", "-m", "e2e", "-p", "no:xdist")
+        return self.pytest("e2e", "-m", "e2e and not soak", "-p", "no:xdist")
 
     def run(self, stages: list[str]) -> int:
         """Run the stages in their order; the exit status."""

@@ -1,0 +1,25 @@
+"""What every acceptance test has: a namespace of its own, and the sample site, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.namespace import Namespace
+from corten.app import sample
+from tests.netns import namespace
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("site")
+    sample.write(str(root))
+    return root
+
+
+@pytest.fixture
+def space() -> Iterator[Namespace]:
+    with namespace("acceptance") as made:
+        yield made
