@@ -131,8 +131,9 @@ def hold(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cy
     if neighbour.waiting is None:
         interface.unresolved.append(neighbour)
         neighbour.requests = 0
-    if not neighbour.enqueue(frame, now):
-        interface.counters.add(NEIGHBOUR_QUEUE_FULL)
+    dropped: cython.Py_ssize_t = neighbour.enqueue(frame, now)
+    if dropped:
+        interface.counters.add(NEIGHBOUR_QUEUE_FULL, dropped)
     if neighbour.should_request(now):
         _request(interface, neighbour, now)
     if neighbour.mac != 0:

@@ -3,8 +3,9 @@
 Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for a minute after it was confirmed, by an ARP
 message or by TCP's own progress; used after that it stays in use while unicast requests ask again;
 unanswered, it is resolved anew by broadcast. Requests for one address leave at most once a second.
-A bounded number of packets waits for an answer, the oldest gives way. The table is bounded: the
-entry used longest ago gives way. Static entries never age and are never overwritten.
+What waits for an answer is bounded, in frames and octets, and the oldest gives way; there is room
+for the resets and SYN-ACKs of a worker that has just taken a dead one's seat. The table is bounded:
+the entry used longest ago gives way. Static entries never age and are never overwritten.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if not cython.compiled:
     UNRESOLVED = 0
     REACHABLE = 1
     STATIC = 2
-    WAITING_MAX = 16  # frames that wait for one address
+    WAITING_MAX = 192  # frames that wait for one address: fewer than a batch, where they leave
+    WAITING_OCTETS_MAX = 131072  # of them together; a single longer one may wait
     REQUESTS_MAX = 5  # unanswered, one a second, before what waits is dropped
     UNICAST_REQUESTS = 3  # for an entry in use, before it is resolved anew
     TABLE_MAX = 4096
@@ -36,6 +38,7 @@ class Neighbour:
     requested_at: cython.longlong
     requests: cython.uint  # sent since the last confirmation
     waiting: list | None  # whole frames, their destination address still blank
+    waiting_octets: cython.Py_ssize_t
     waiting_since: cython.longlong
     used_at: cython.longlong
 
@@ -48,6 +51,7 @@ class Neighbour:
         self.requested_at = -NEIGHBOUR_RETRY_NS
         self.requests = 0
         self.waiting = None
+        self.waiting_octets = 0
         self.waiting_since = 0
         self.used_at = 0
 
@@ -88,16 +92,22 @@ class Neighbour:
         self.fresh_until = NEVER
 
     @cython.cfunc
-    def enqueue(self, frame: bytes, now: cython.longlong) -> cython.bint:
-        """Let a frame wait for the address; False when an older one had to give way."""
+    def enqueue(self, frame: bytes, now: cython.longlong) -> cython.Py_ssize_t:
+        """Let a frame wait for the address; how many older ones had to give way."""
         if self.waiting is None:
             self.waiting = []
+            self.waiting_octets = 0
             self.waiting_since = now
         self.waiting.append(frame)
-        if len(self.waiting) > WAITING_MAX:
-            self.waiting.pop(0)
-            return False
-        return True
+        self.waiting_octets += len(frame)
+        dropped: cython.Py_ssize_t = 0
+        while len(self.waiting) > WAITING_MAX or (
+            self.waiting_octets > WAITING_OCTETS_MAX and len(self.waiting) > 1
+        ):
+            oldest: bytes = self.waiting.pop(0)
+            self.waiting_octets -= len(oldest)
+            dropped += 1
+        return dropped
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -74,13 +74,23 @@ def test_a_packet_waits_for_the_answer() -> None:
     assert syn[IP].chksum == IP(bytes(syn[IP])).chksum
 
 
+def test_many_wait_for_one_answer() -> None:
+    link = Link(resolve=True)
+    for _ in range(150):
+        connect(link)
+    link.breath()
+    sent = link.breath(arp(op=2, to=OURS, hwdst=OURS))
+    assert len([p for p in sent if TCP in p]) == 150
+    assert link.count("neighbour_queue_full") == 0
+
+
 def test_asks_at_most_once_a_second_and_gives_up() -> None:
     link = Link(resolve=True)
-    for _ in range(30):
+    for _ in range(206):
         connect(link)
     sent = link.breath()
     assert len([p for p in sent if is_request(p, "10.0.0.1")]) == 1
-    assert link.count("neighbour_queue_full") == 14, "sixteen wait, the oldest gave way"
+    assert link.count("neighbour_queue_full") == 14, "192 wait, the oldest gave way"
     asked = 1
     for _ in range(100):
         asked += len([p for p in link.breath(after=SECOND // 10) if ARP in p])
