@@ -40,7 +40,6 @@ def crowded(t: Trace, act: Callable[[], None], room: int = 1) -> list[bytes]:
 def arrive(t: Trace, **fields: object) -> None:
     """A segment that changes state, without the output pass."""
     t.held = True
-    t.host.stack.host.now = t.network.now
     t.send(0, str(fields.pop("flags", ".")), **fields)  # type: ignore[arg-type]
     port = t.port
     for frame, _ in port.waiting:
