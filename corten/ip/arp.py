@@ -109,11 +109,13 @@ def _send(
 
 @cython.cfunc
 def _request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
-    """Ask for a neighbour's address: by unicast while the old one is in use, else by broadcast."""
+    """Ask for a neighbour's address: first by unicast to the one in use, then by broadcast."""
     interface.neighbours.adopt(neighbour, now)
     neighbour.requested_at = now
     neighbour.requests += 1
-    to: cython.ulonglong = neighbour.mac if neighbour.mac != 0 else BROADCAST_MAC
+    to: cython.ulonglong = neighbour.mac
+    if neighbour.mac == 0 or neighbour.requests > UNICAST_REQUESTS:
+        to = BROADCAST_MAC
     source: Address = interface.addresses[0]
     address: Address
     for address in interface.addresses:
@@ -145,7 +147,7 @@ def ask_again(interface: Interface, neighbour: Neighbour, now: cython.longlong) 
     """An entry past its freshness was used: it stays in use while it is asked for."""
     if neighbour.state == STATIC or not neighbour.should_request(now):
         return
-    if neighbour.requests >= UNICAST_REQUESTS:
+    if neighbour.requests >= UNICAST_REQUESTS + REQUESTS_MAX:
         neighbour.state = UNRESOLVED
         neighbour.mac = 0
         neighbour.fresh_until = 0

@@ -1,8 +1,8 @@
 """The link-layer addresses of the stations around us: one cache a link and worker.
 
 Rules (RFC 826, RFC 1122 2.3.2): an entry is fresh for a minute after it was confirmed, by an ARP
-message or by TCP's own progress; used after that it stays in use while unicast requests ask again;
-unanswered, it is resolved anew by broadcast. Requests for one address leave at most once a second.
+message or by TCP's own progress; used after that it stays in use while unicast requests ask again,
+then broadcasts; unanswered, it is unresolved. Requests for one address leave at most once a second.
 What waits for an answer is bounded, in frames and octets, and the oldest gives way; there is room
 for the resets and SYN-ACKs of a worker that has just taken a dead one's seat. The table is bounded:
 the entry used longest ago gives way. Static entries never age and are never overwritten.

@@ -32,6 +32,7 @@ from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
 
 if not cython.compiled:
     REASSEMBLY_FACTOR = 2  # true cost of what is kept, in receive buffers
+    NO_BOUND = 0x7FFF_FFFF
     DUPLICATES_MAX = 64  # duplicate acknowledgements owed in one breath at the most
 
 
@@ -143,12 +144,10 @@ def _fill(
     assert queue is not None  # there is a hole to fill
     if fin:
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
-    whole: cython.bint = queue.add(
-        seq, seg.memory, at, length, REASSEMBLY_FACTOR * tcb.config.receive_buffer
-    )
+    queue.add(seq, seg.memory, at, length, NO_BOUND)  # all of it leaves the queue at once
     if _continue(host, tcb):
         receive_fin(host, tcb, now)
-    return ACCEPTED if whole else TCP_REASSEMBLY_FULL
+    return ACCEPTED
 
 
 @cython.cfunc

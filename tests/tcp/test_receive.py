@@ -158,3 +158,18 @@ def test_the_queue_is_bounded_by_its_true_cost() -> None:
     assert len(t.app.data) > 2
     t.heard()
     t.finish()
+
+
+def test_filling_the_first_hole_drops_nothing_that_came_early() -> None:
+    """What fills it leaves the queue at once and must not make others give way."""
+    t = Trace(check=False, receive_buffer=4096).established()
+    for i in range(78):
+        t.send(0, ".", seq=101 + 2 * i, ack=1, data=1)
+    for i in range(78):
+        t.send(0, ".", seq=102 + 2 * i, ack=1, data=1)
+    t.heard()
+    kept = t.app.connection.reassembly.ranges.total
+    t.send(0, ".", seq=1, ack=1, data=100)
+    assert len(t.app.data) == 100 + kept
+    t.heard()
+    t.finish()
