@@ -44,8 +44,9 @@ def running(*words: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with the sources on the path."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    """Ours, with the sources on the path; without coverage, whose file others may not write."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    return {**kept, "PYTHONPATH": str(ROOT)}
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *texts: str) -> None:
