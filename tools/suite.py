@@ -154,7 +154,8 @@ class Suite:
         version = ".".join(map(str, python.version))
         built = self.call("setup.py", "-q", "build_ext", "--inplace", python=inside)
         require(built, f"the build with {version} failed")
-        note = self.pytest("other", "-m", UNIT, "-n", "2", python=inside)
+        # what this Python lacks (another user may not even start it) is no gap of the project
+        note = self.pytest("other", "-m", UNIT, "-n", "2", python=inside, CORTEN_REQUIRE_ALL="")
         return f"CPython {version}: {note}"
 
     def sim(self) -> str:

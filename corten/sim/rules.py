@@ -153,7 +153,8 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
         return
     pieces = end.ledger.overlapping(start, stop)
     first = next((piece for piece in pieces if piece.start <= end.acked < piece.end), None)
-    if first and now - first.sent_ns >= limits.rto_floor_ns:
+    # from below what is acknowledged: the timer and the acknowledgement came at one instant
+    if start < end.acked or (first and now - first.sent_ns >= limits.rto_floor_ns):
         end.timeout_ns = now
     for piece in pieces:
         waited = now - piece.sent_ns
