@@ -197,24 +197,22 @@ def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> Non
     with open(f"{stem}.md", "w", encoding="utf-8") as file:
         file.write(text)
     sums = {name: summary.as_json() for name, summary in summaries.items()}
+    record = {
+        "machine": about,
+        "options": vars(bench.options),
+        "settings": {
+            "namespace": SETTINGS,
+            "mtu": 1500,
+            "offloads": "TAP: checksum and TSO both ways; veth: the kernel's defaults",
+            "loads": {s.name: vars(s.load) for s in chosen},
+        },
+        "summary": sums,
+        "idle": found,
+        "runs": [record.as_json() for record in bench.records],
+    }
+    here = os.path.dirname(_HERE) + os.sep  # a record names no place of the machine it is from
     with open(f"{stem}.json", "w", encoding="utf-8") as file:
-        json.dump(
-            {
-                "machine": about,
-                "options": vars(bench.options),
-                "settings": {
-                    "namespace": SETTINGS,
-                    "mtu": 1500,
-                    "offloads": "TAP: checksum and TSO both ways; veth: the kernel's defaults",
-                    "loads": {s.name: vars(s.load) for s in chosen},
-                },
-                "summary": sums,
-                "idle": found,
-                "runs": [record.as_json() for record in bench.records],
-            },
-            file,
-            indent=1,
-        )
+        file.write(json.dumps(record, indent=1).replace(here, ""))
     titles = {scenario.name: f"{scenario.name}: {scenario.title}" for scenario in chosen}
     written = [f"{stem}.md", f"{stem}.json", *chart.draw(sums, titles, stem)]
     print("written: " + " ".join(os.path.relpath(path) for path in written))
