@@ -12,9 +12,6 @@ from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 from corten.endpoint.error import CortenError
 from corten.wire.address import parse_address, parse_mac, parse_network
 
-if not cython.compiled:
-    ADDRESSES_MAX = 64
-
 
 @cython.final
 @cython.cclass
@@ -65,7 +62,6 @@ class Interface:
     gateway_low: cython.ulonglong
     has_gateway: cython.bint
     unresolved: list  # of Neighbour with packets waiting
-    relay: object  # called with an ARP frame that changed or confirmed an entry; or None
 
     def __init__(
         self,
@@ -93,7 +89,6 @@ class Interface:
         self.counters = counters
         self.addresses = [Address(text) for text in addresses]
         self.unresolved = []
-        self.relay = None
         self.has_gateway = gateway is not None
         self.gateway_high, self.gateway_low = parse_address(gateway) if gateway else (0, 0)
         if gateway and not any(

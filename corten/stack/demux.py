@@ -73,7 +73,6 @@ class Demux:
     seg: Segment
     interface: Interface
     tried: cython.ulonglong  # workers that have seen the frame in hand
-    refuse_strays: cython.bint  # RST for what belongs to nothing here
 
     def __init__(self, host: TcpHost, limiter: IcmpLimiter) -> None:
         self.host = host
@@ -85,7 +84,6 @@ class Demux:
         self.icmp = Icmp()
         self.seg = Segment()
         self.tried = 0
-        self.refuse_strays = True
 
     @cython.cfunc
     def receive(
@@ -262,6 +260,5 @@ class Demux:
             return listen_arrives(host, listener, seg, flow_hash, ended, now)
         if ended is not None:
             return time_wait_arrives(host, ended, seg, now)  # nobody would reopen it
-        if self.refuse_strays:
-            refuse(host, seg, now)
+        refuse(host, seg, now)
         return TCP_NO_CONNECTION

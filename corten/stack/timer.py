@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cython
-from cython.cimports.corten.core.wheel import Wheel
-
+from corten.core.wheel import Wheel
 from corten.endpoint.loop import TimerHandle
 
 
@@ -40,9 +38,3 @@ class Call(TimerHandle):
         if function is not None:
             self.cancel()
             function(*arguments)
-
-
-@cython.cfunc
-def is_call(owner: object) -> cython.bint:
-    """Whether a timer's owner is a scheduled call."""
-    return isinstance(owner, Call)

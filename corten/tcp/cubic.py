@@ -28,7 +28,6 @@ class Cubic(CongestionControl):
     _w_max: cython.double  # segments, just before the last reduction
     _w_est: cython.double  # segments, what Reno would have by now
     _k: cython.double  # seconds from the epoch's start to w_max
-    _cwnd_epoch: cython.double
     _cwnd_prior: cython.double
     _epoch_at: cython.longlong  # ns; -1: congestion avoidance has not begun since the reduction
     _exact: cython.double  # the window in segments, with its fraction
@@ -40,7 +39,6 @@ class Cubic(CongestionControl):
         self._w_max = 0.0
         self._w_est = 0.0
         self._k = 0.0
-        self._cwnd_epoch = 0.0
         self._cwnd_prior = 0.0
         self._epoch_at = -1
         self._exact = 0.0
@@ -51,7 +49,6 @@ class Cubic(CongestionControl):
         """4.2: the first acknowledgement in congestion avoidance fixes K."""
         segments: cython.double = cython.cast(cython.double, self.window) / self.mss
         self._epoch_at = now
-        self._cwnd_epoch = segments
         self._exact = segments
         self._w_est = segments
         if segments < self._w_max:

@@ -30,7 +30,6 @@ LAST_ACK: cython.uint = 256
 SYNCHRONIZED: cython.uint = 504  # ESTABLISHED and everything after it
 CAN_RECEIVE: cython.uint = 56  # ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2: text is processed
 CAN_SEND: cython.uint = 72  # ESTABLISHED, CLOSE_WAIT: the application may send
-FIN_SENT: cython.uint = 432  # FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK: `close` took effect
 
 # what has happened to a connection since its handler last ran
 EVENT_OPEN: cython.uint = 1

@@ -72,7 +72,6 @@ if not cython.compiled:
     IPV6_BAD_SOURCE = 52
     # -- events that are no drops
     FRAMES_IN = 64
-    FRAMES_OUT = 65
     OCTETS_IN = 66
     OCTETS_OUT = 67
     SEGMENTS_IN = 68
@@ -96,8 +95,6 @@ if not cython.compiled:
     ICMP_ECHO_REPLIES = 86
     ICMP_ERRORS_OUT = 87
     HANDED_IN = 88
-    SPURIOUS_RETRANSMISSIONS = 89
-    CONNECTIONS_NOW = 90
     SYNS_IN = 91
     DELAYED_ACKS = 92
     ICMP_ERRORS_IN = 93
