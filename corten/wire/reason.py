@@ -98,9 +98,9 @@ if not cython.compiled:
     SYNS_IN = 91
     DELAYED_ACKS = 92
     ICMP_ERRORS_IN = 93
-    SEGMENT_DONE = 127  # no drop and no event: the checks of a segment end here
+    SEGMENT_DONE = 255  # no drop and no event: the checks of a segment end here
 
-COUNTERS_LEN = 128
+COUNTERS_LEN = 256
 
 PROSE: dict[str, str] = {
     "ETHERNET_SHORT": "a frame without a whole Ethernet header",
