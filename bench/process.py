@@ -29,6 +29,7 @@ class Process:
         core: int | None,
         environment: dict[str, str] | None = None,
         directory: str | None = None,
+        keep: Sequence[int] = (),
     ) -> None:
         self.words = list(words)
         prefix = ["taskset", "-c", str(core)] if core is not None else []
@@ -43,6 +44,7 @@ class Process:
             preexec_fn=namespace.preparation() if namespace else die_with_parent,  # noqa: PLW1509
             env={**os.environ, **(environment or {})},
             cwd=directory,
+            pass_fds=keep,
         )
 
     @property

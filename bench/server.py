@@ -301,7 +301,7 @@ class Ceiling(Server):
     def words(self) -> Sequence[str]:
         program = os.path.join(self.setting.work, "ceiling")
         if not os.path.exists(program):
-            _compile(os.path.join(_HERE, "ceiling.c"), program)
+            compile_program(os.path.join(_HERE, "ceiling.c"), program)
         mode = "close" if self.setting.close else "keep"
         return [program, _TAP, SERVER_ADDRESS, self.setting.ceiling_body, mode]
 
@@ -317,7 +317,8 @@ class Ceiling(Server):
         self.client.ip("address", "add", f"{CLIENT_ADDRESS}/{_PREFIX}", "dev", _TAP)
 
 
-def _compile(source: str, program: str) -> None:
+def compile_program(source: str, program: str) -> None:
+    """Build one of the bench's C programs. NamespaceError without a compiler."""
     compiler = find("cc") or find("gcc")
     if compiler is None:
         raise NamespaceError("missing: apt-get install gcc")
