@@ -26,11 +26,12 @@ from corten.stack.stack import Stack
 from corten.worker.breath import Breath
 
 CONNECTIONS = 32
-# octets of the file; 0: a Python handler
-SCENARIOS = {"small": 100, "bulk": 65536, "close": 100, "hello": 0}
+# octets of the file; 0: a Python handler; -1: no requests, segments with data in order
+SCENARIOS = {"small": 100, "bulk": 65536, "close": 100, "hello": 0, "segment": -1}
 _STEP_NS = 20_000
 _SERVER = ("10.0.0.2", "02:00:00:00:00:02")
 _CLIENT = ("10.0.0.1", "02:00:00:00:00:01")
+_SEGMENT = bytes(1448)
 _REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n"
 
 
@@ -54,6 +55,25 @@ def stack_of(seed: int, own: tuple[str, str], other: tuple[str, str]) -> tuple[S
         neighbours={other[0]: other[1]},
     )
     return stack, interface
+
+
+class Sink(Handler):
+    """Takes what comes and says nothing."""
+
+    received = 0
+
+    def on_data(self, connection: Connection, data: bytes) -> None:
+        Sink.received += 1
+
+
+class Source(Handler):
+    """Sends one segment whenever it is asked to."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+
+    def on_open(self, connection: Connection) -> None:
+        self.connection = connection
 
 
 class Client:
@@ -96,8 +116,35 @@ class Client:
             self.interface.outgoing.clear()
 
 
+def stream(segments: int) -> int:
+    """Segments of 1,448 octets in order, one a connection and breath; how many arrived."""
+    ours, theirs = Pipe.pair(limit=1 << 16, offload=True)
+    server, interface = stack_of(2, _SERVER, _CLIENT)
+    server.listen(80, Sink)
+    breath = Breath(server)
+    breath.add_wire(ours, interface)
+    client = Client(theirs, 0, False)
+    sources = [Source() for _ in range(CONNECTIONS)]
+    for source in sources:
+        client.stack.connect(_SERVER[0], 80, lambda source=source: source)
+    now = 0
+    for turn in range(10 + segments // CONNECTIONS):
+        now += _STEP_NS
+        if turn >= 10:
+            for source in sources:
+                if source.connection is not None:
+                    source.connection.send(_SEGMENT)
+        client.turn(now)
+        breath.breathe(now)
+    if Sink.received < segments // CONNECTIONS * CONNECTIONS:
+        raise RuntimeError(f"{Sink.received} of {segments}")
+    return Sink.received
+
+
 def play(scenario: str, requests: int) -> int:
     """Ask and answer; how many requests were answered. RuntimeError when the path is broken."""
+    if SCENARIOS[scenario] < 0:
+        return stream(requests)
     ours, theirs = Pipe.pair(limit=1 << 16, offload=True)
     server, interface = stack_of(2, _SERVER, _CLIENT)
     with tempfile.TemporaryDirectory() as root:
