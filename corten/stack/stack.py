@@ -27,22 +27,19 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
-from cython.cimports.corten.endpoint.doors import Doors
-from cython.cimports.corten.endpoint.handler import doors_of
 from cython.cimports.corten.ip.arp import announce, resolve
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
-from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.stack.demux import Demux
+from cython.cimports.corten.stack.opening import Opener
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
 from cython.cimports.corten.tcp.deliver import waits_for_resume
 from cython.cimports.corten.tcp.emit import send_owed_resets
 from cython.cimports.corten.tcp.exchange import Exchange
-from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.output import output
@@ -53,21 +50,16 @@ from cython.cimports.corten.tcp.time_wait_table import (
     send_owed_acks,
 )
 from cython.cimports.corten.tcp.timer import expire as expire_tcb
-from cython.cimports.corten.wire.address_field import low_v4
 
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import TimerHandle
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
-from corten.wire.address import is_host_v4, parse_address, parse_mac
+from corten.wire.address import parse_address, parse_mac
 from corten.wire.reason import counter_names
 
 log = logging.getLogger("corten")
-
-if not cython.compiled:
-    EPHEMERAL_FIRST = 32768  # RFC 6056 says 1024; these leave room for servers
-    EPHEMERAL_COUNT = 28232
 
 
 @cython.final
@@ -87,7 +79,7 @@ class Stack:
     _soon: Any  # deque of (function, arguments)
     _resolver: cython.int  # timer: ask again for unresolved neighbours
     _resolver_armed: cython.bint
-    _chance: Chance
+    _opener: Opener
 
     def __init__(
         self,
@@ -121,7 +113,7 @@ class Stack:
         self._soon = deque()
         self._resolver = self.wheel.add(None)
         self._resolver_armed = False
-        self._chance = chance
+        self._opener = Opener(self.host, chance)
 
     # -- setting up -------------------------------------------------------------------------
 
@@ -176,25 +168,7 @@ class Stack:
         """Accept connections to `port`; `factory()` makes a handler for each when it is
         established. `options`: settings of Config for these connections. CortenError when the
         port is taken or impossible."""
-        if not 1 <= port <= 65535:
-            raise CortenError(f"port {port}: must be between 1 and 65535")
-        try:
-            local = parse_address(address) if address is not None else None
-        except ValueError as error:
-            raise CortenError(str(error)) from None
-        config: Config = self.config.with_settings(options)
-        at_port: list = self.host.listeners.setdefault(port, [])
-        other: Listener
-        for other in at_port:
-            if (
-                local is None
-                or other.any_address
-                or (other.address_high, other.address_low) == local
-            ):
-                raise CortenError(f"port {port} is in use by another listener of this stack")
-        listener = Listener(self.host, port, factory, local, config)
-        at_port.append(listener)
-        return listener
+        return self._opener.listen(port, factory, address, options)
 
     def connect(
         self, address: str, port: int, factory: Callable[[], Handler], **options: object
@@ -204,68 +178,7 @@ class Stack:
         `factory()` is called at once. `source=(address, port)` fixes the local end, either may be
         None; `timeout` is in seconds, until TimeoutError. Other options as `listen`.
         """
-        if not 1 <= port <= 65535:
-            raise CortenError(f"port {port}: must be between 1 and 65535")
-        source: Any = options.pop("source", None) or (None, None)
-        seconds = options.pop("timeout", None)
-        if seconds is not None:
-            options["syn_timeout_ns"] = int(float(str(seconds)) * 1e9)
-        try:
-            high, low = parse_address(address)
-        except ValueError as error:
-            raise CortenError(str(error)) from None
-        local_address, local_port = source
-        local = self._source(local_address, high, low)
-        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
-        if path is None:
-            raise CortenError(f"no route to {address}: add gateway=… to a link")
-        if path.interface.is_broadcast(low) or not is_host_v4(low_v4(low)):
-            raise CortenError(f"{address}: not the address of a single host")  # MUST-46
-        if self.routes.owns(high, low):
-            raise CortenError(f"{address}: our own address; a stack does not speak to itself")
-        if self.host.live >= self.config.connections_max:
-            raise CortenError(f"{self.host.live} connections are open: see connections_max")
-        flow_hash: cython.ulonglong = 0
-        if local_port:
-            if not 1 <= local_port <= 65535:
-                raise CortenError(f"source port {local_port}: must be between 1 and 65535")
-            flow_hash = self.host.hash_path(path, local_port, port)
-            if self.host.in_use(path, local_port, port, flow_hash):
-                raise CortenError(f"source port {local_port} is in use towards {address}:{port}")
-        else:
-            local_port, flow_hash = self._free_port(path, port, address)
-        config: Config = self.config.with_settings(options)
-        handler = factory()
-        doors: Doors = doors_of(handler)
-        connection: TcpConnection = open_active(
-            self.host, path, config, local_port, port, flow_hash, self.host.now
-        )
-        connection.attach(handler, doors)
-        return connection
-
-    def _source(self, address: str | None, high: int, low: int) -> tuple[int, int]:
-        """Our end's address: the one asked for, which must be ours, or the best one."""
-        if address is None:
-            return self.routes.source_for(high, low)
-        try:
-            own = parse_address(address)
-        except ValueError as error:
-            raise CortenError(f"source: {error}") from None
-        if not self.routes.owns(own[0], own[1]):
-            raise CortenError(f"source {address}: not an address of this stack")
-        return own
-
-    def _free_port(self, path: Path, port: int, address: str) -> tuple[int, int]:
-        """An ephemeral port, from a random start (RFC 6056 3.3.1)."""
-        start: int = self._chance.below(EPHEMERAL_COUNT)
-        for i in range(EPHEMERAL_COUNT):
-            local_port = EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT
-            flow_hash = self.host.hash_path(path, local_port, port)
-            if self.host.exchange.is_elsewhere(flow_hash):
-                continue
-            if not self.host.in_use(path, local_port, port, flow_hash):
-                return local_port, flow_hash
-        raise CortenError(f"no free local port towards {address}:{port}: add an address")
+        return self._opener.connect(address, port, factory, options)
 
     # -- a breath ---------------------------------------------------------------------------
 

@@ -1,0 +1,144 @@
+"""Opening: what `listen` and `connect` of a stack are given, checked, and turned into listeners
+and connections (RFC 9293 3.9.1, 3.10.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cython
+from cython.cimports.corten.core.chance import Chance
+from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.endpoint.doors import Doors
+from cython.cimports.corten.endpoint.handler import doors_of
+from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.ip.route import RouteTable
+from cython.cimports.corten.tcp.config import Config
+from cython.cimports.corten.tcp.connection import TcpConnection
+from cython.cimports.corten.tcp.handshake import open_active
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.listener import Listener
+from cython.cimports.corten.wire.address_field import low_v4
+
+from corten.endpoint.error import CortenError
+from corten.endpoint.handler import Handler
+from corten.wire.address import is_host_v4, parse_address
+
+if not cython.compiled:
+    EPHEMERAL_FIRST = 32768  # RFC 6056 says 1024; these leave room for servers
+    EPHEMERAL_COUNT = 28232
+
+
+@cython.final
+@cython.cclass
+class Opener:
+    """Who opens for one stack. Every error is a CortenError that says what to do."""
+
+    host: TcpHost
+    routes: RouteTable
+    _chance: Chance
+
+    def __init__(self, host: TcpHost, chance: Chance) -> None:
+        self.host = host
+        self.routes = host.routes
+        self._chance = chance
+
+    def listen(
+        self, port: int, factory: Callable[[], Handler], address: str | None, options: dict
+    ) -> Listener:
+        """LISTEN on a port, at one local address or at all of them."""
+        if not 1 <= port <= 65535:
+            raise CortenError(f"port {port}: must be between 1 and 65535")
+        try:
+            local = parse_address(address) if address is not None else None
+        except ValueError as error:
+            raise CortenError(str(error)) from None
+        config: Config = self.host.config.with_settings(options)
+        at_port: list = self.host.listeners.setdefault(port, [])
+        other: Listener
+        for other in at_port:
+            if (
+                local is None
+                or other.any_address
+                or (other.address_high, other.address_low) == local
+            ):
+                raise CortenError(f"port {port} is in use by another listener of this stack")
+        listener = Listener(self.host, port, factory, local, config)
+        at_port.append(listener)
+        return listener
+
+    def connect(
+        self, address: str, port: int, factory: Callable[[], Handler], options: dict
+    ) -> Connection:
+        """SYN-SENT towards `address`, with a handler made at once."""
+        if not 1 <= port <= 65535:
+            raise CortenError(f"port {port}: must be between 1 and 65535")
+        source: Any = options.pop("source", None) or (None, None)
+        seconds = options.pop("timeout", None)
+        if seconds is not None:
+            options["syn_timeout_ns"] = int(float(str(seconds)) * 1e9)
+        path: Path = self._path(address, source[0])
+        if self.host.live >= self.host.config.connections_max:
+            raise CortenError(f"{self.host.live} connections are open: see connections_max")
+        local_port, flow_hash = self._local_port(path, port, address, source[1])
+        config: Config = self.host.config.with_settings(options)
+        handler = factory()
+        doors: Doors = doors_of(handler)
+        connection: TcpConnection = open_active(
+            self.host, path, config, local_port, port, flow_hash, self.host.now
+        )
+        connection.attach(handler, doors)
+        return connection
+
+    def _path(self, address: str, source: str | None) -> Path:
+        """The way to an address, from `source` or the best of ours."""
+        try:
+            high, low = parse_address(address)
+        except ValueError as error:
+            raise CortenError(str(error)) from None
+        local = self._source(source, high, low)
+        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
+        if path is None:
+            raise CortenError(f"no route to {address}: add gateway=… to a link")
+        if path.interface.is_broadcast(low) or not is_host_v4(low_v4(low)):
+            raise CortenError(f"{address}: not the address of a single host")  # MUST-46
+        if self.routes.owns(high, low):
+            raise CortenError(f"{address}: our own address; a stack does not speak to itself")
+        return path
+
+    def _source(self, address: str | None, high: int, low: int) -> tuple[int, int]:
+        """Our end's address: the one asked for, which must be ours, or the best one."""
+        if address is None:
+            return self.routes.source_for(high, low)
+        try:
+            own = parse_address(address)
+        except ValueError as error:
+            raise CortenError(f"source: {error}") from None
+        if not self.routes.owns(own[0], own[1]):
+            raise CortenError(f"source {address}: not an address of this stack")
+        return own
+
+    def _local_port(
+        self, path: Path, port: int, address: str, wanted: int | None
+    ) -> tuple[int, int]:
+        """Our end's port, the one asked for or an ephemeral one, and the hash of the flow."""
+        if not wanted:
+            return self._free_port(path, port, address)
+        if not 1 <= wanted <= 65535:
+            raise CortenError(f"source port {wanted}: must be between 1 and 65535")
+        flow_hash = self.host.hash_path(path, wanted, port)
+        if self.host.in_use(path, wanted, port, flow_hash):
+            raise CortenError(f"source port {wanted} is in use towards {address}:{port}")
+        return wanted, flow_hash
+
+    def _free_port(self, path: Path, port: int, address: str) -> tuple[int, int]:
+        """An ephemeral port, from a random start (RFC 6056 3.3.1)."""
+        start: int = self._chance.below(EPHEMERAL_COUNT)
+        for i in range(EPHEMERAL_COUNT):
+            local_port = EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT
+            flow_hash = self.host.hash_path(path, local_port, port)
+            if self.host.exchange.is_elsewhere(flow_hash):
+                continue
+            if not self.host.in_use(path, local_port, port, flow_hash):
+                return local_port, flow_hash
+        raise CortenError(f"no free local port towards {address}:{port}: add an address")
