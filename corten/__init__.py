@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 try:
     from corten.core.arena import Buffer
     from corten.endpoint.connection import Connection
+    from corten.endpoint.datagram import DatagramHandler, Endpoint
     from corten.endpoint.error import ConnectionClosed, CortenError
     from corten.endpoint.handler import Handler
 except ImportError as error:
@@ -36,6 +37,8 @@ __all__ = [
     "Connection",
     "ConnectionClosed",
     "CortenError",
+    "DatagramHandler",
+    "Endpoint",
     "Handler",
     "Stack",
     "serve",

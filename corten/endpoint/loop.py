@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from corten.endpoint.connection import Connection
+from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.handler import Handler
 
 
@@ -62,5 +63,22 @@ class Loop:
 
         `factory()` is called at once. Options: `timeout`, seconds until TimeoutError;
         `source=(address, port)` fixes the local end, either may be None.
+        """
+        raise NotImplementedError
+
+    def bind(
+        self,
+        port: int,
+        handler: DatagramHandler,
+        address: str | None = None,
+        *,
+        peer: tuple[str, int] | None = None,
+        **options: object,
+    ) -> Endpoint:
+        """Receive and send UDP datagrams at `port` (0: a free one by chance) of `address`, or of
+        every address. `peer`: hear and speak to this (address, port) alone.
+
+        Options: `ttl`, 1 to 255; `dscp`, 0 to 63; `dont_fragment`, a datagram larger than the path
+        takes is not sent; `broadcast`, it may be sent to broadcast addresses.
         """
         raise NotImplementedError

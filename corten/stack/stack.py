@@ -28,6 +28,7 @@ from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.arp import announce, resolve
+from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
@@ -39,7 +40,6 @@ from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
 from cython.cimports.corten.tcp.deliver import waits_for_resume
 from cython.cimports.corten.tcp.emit import send_owed_resets
-from cython.cimports.corten.tcp.exchange import Exchange
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.output import output

@@ -17,10 +17,10 @@ from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.siphash import Siphash
 from cython.cimports.corten.core.table import FlowTable
 from cython.cimports.corten.core.wheel import Wheel
+from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
-from cython.cimports.corten.tcp.exchange import Exchange
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.state import CLOSED, EVENT_CLOSE

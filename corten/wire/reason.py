@@ -98,6 +98,31 @@ if not cython.compiled:
     SYNS_IN = 91
     DELAYED_ACKS = 92
     ICMP_ERRORS_IN = 93
+    # -- UDP
+    UDP_SHORT = 165
+    UDP_BAD_LENGTH = 166
+    UDP_BAD_CHECKSUM = 167
+    UDP_NO_CHECKSUM = 168
+    UDP_BAD_PORT = 169
+    UDP_NO_ENDPOINT = 170
+    UDP_QUEUE_FULL = 171
+    UDP_UNSENT = 172
+    DATAGRAMS_IN = 173
+    DATAGRAMS_OUT = 174
+    # -- fragments
+    FRAGMENT_HELD = 175
+    FRAGMENT_BAD_LENGTH = 176
+    FRAGMENT_TOO_LONG = 177
+    FRAGMENT_OVERLAP = 178
+    FRAGMENT_TINY = 179
+    FRAGMENTS_GIVEN_UP = 180
+    FRAGMENTS_TIMED_OUT = 181
+    REASSEMBLED = 182
+    FRAGMENTS_OUT = 183
+    # -- echo requests of our own
+    ECHO_REQUESTS_OUT = 184
+    ECHO_REPLIES_IN = 185
+    ECHO_UNKNOWN = 186
     SEGMENT_DONE = 255  # no drop and no event: the checks of a segment end here
 
 COUNTERS_LEN = 256
@@ -155,6 +180,22 @@ PROSE: dict[str, str] = {
     "IPV6_BAD_VERSION": "version is not 6",
     "IPV6_BAD_PAYLOAD_LEN": "payload length beyond the frame",
     "IPV6_BAD_SOURCE": "source cannot be a host's address",
+    "UDP_SHORT": "shorter than its header",
+    "UDP_BAD_LENGTH": "length under the header's or beyond the packet",
+    "UDP_BAD_CHECKSUM": "checksum wrong",
+    "UDP_NO_CHECKSUM": "no checksum over IPv6 (RFC 8200 8.1)",
+    "UDP_BAD_PORT": "destination port 0",
+    "UDP_NO_ENDPOINT": "for a port that nobody has bound: ICMP port unreachable",
+    "UDP_QUEUE_FULL": "more than its endpoint keeps until the handler runs",
+    "UDP_UNSENT": "taken for sending, and the way it was to go is gone",
+    "FRAGMENT_HELD": "no drop: a fragment that waits for the others of its datagram",
+    "FRAGMENT_BAD_LENGTH": "empty, or not the last and no multiple of 8 octets",
+    "FRAGMENT_TOO_LONG": "a datagram beyond 65,535 octets, or beyond its own end",
+    "FRAGMENT_OVERLAP": "overlaps what came before: its whole datagram is dropped (RFC 5722)",
+    "FRAGMENT_TINY": "splits the TCP header (RFC 1858, RFC 3128)",
+    "FRAGMENTS_GIVEN_UP": "datagrams in pieces dropped for others, or in too many pieces",
+    "FRAGMENTS_TIMED_OUT": "datagrams of which a piece never came",
+    "ECHO_UNKNOWN": "an echo reply that nobody waits for",
 }
 
 

@@ -3,7 +3,8 @@
 Why. The wire spreads flows over the queues, and sometimes otherwise than the connections lie: after
 a pause, for fragments, for replies to connections that a worker opened. A segment that matches
 nothing here is looked up in the other workers' presence filters and put into the ring of whoever
-may own it; only when nobody does may it be answered with RST. ARP news goes to every worker of the
+may own it; only when nobody does may it be answered with RST. The fragments of a datagram go to the
+worker that their hash says, and so meet. ARP news goes to every worker of the
 group, so that each resolves from one answer.
 
 Rules. One ring for each ordered pair, one writer and one reader each; a full ring drops and counts,
@@ -21,7 +22,7 @@ from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import FRAME_LEN_MAX, ReceiveBatch
 from cython.cimports.corten.core.presence import Presence
 from cython.cimports.corten.core.ring import ByteRing
-from cython.cimports.corten.tcp.exchange import Exchange
+from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.wire.reason import HAND_OVER_FULL
 
 from corten.worker.shared import SharedMemory
@@ -38,8 +39,6 @@ _EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
 class WorkerExchange(Exchange):
     """One worker's side of the exchange with its fellows."""
 
-    index: cython.int
-    workers: cython.int
     counters: Counters
     batch: ReceiveBatch  # holds the last message taken; its arena lasts until `end_breath`
     interface_index: cython.int  # of the last message taken
@@ -57,6 +56,7 @@ class WorkerExchange(Exchange):
     ) -> None:
         if shared.workers > WORKERS_MAX:
             raise ValueError(f"at most {WORKERS_MAX} workers share links, not {shared.workers}")
+        Exchange.__init__(self)
         self.index = index
         self.workers = shared.workers
         self.counters = counters
@@ -120,6 +120,24 @@ class WorkerExchange(Exchange):
                 self._put(i, memory, at, length, flags, gso_size, interface_index, tried)
                 return True
         return False
+
+    @cython.cfunc
+    def gather(
+        self,
+        datagram_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        interface_index: cython.int,
+    ) -> cython.bint:
+        """Fragments of one datagram reach any queue: their ports stand in the first of them only.
+        The same hash on every worker makes them meet; nobody passes one on that was handed over."""
+        workers: cython.ulonglong = self.workers
+        target: cython.int = cython.cast(cython.int, datagram_hash % workers)
+        if target == self.index:
+            return False
+        self._put(target, memory, at, length, 0, 0, interface_index, _ONE << self.index)
+        return True
 
     @cython.cfunc
     def neighbour(

@@ -11,7 +11,14 @@ from cython.cimports.corten.core.arena import Memory
 
 @cython.cclass
 class Exchange:
-    """News of flows, and segments that belong to another worker."""
+    """News of flows, and packets that belong to another worker."""
+
+    index: cython.int  # which worker of its group this one is
+    workers: cython.int  # how many there are
+
+    def __init__(self) -> None:
+        self.index = 0
+        self.workers = 1
 
     @cython.cfunc
     def opened(self, flow_hash: cython.ulonglong) -> cython.void:
@@ -42,6 +49,19 @@ class Exchange:
 
         `tried`: a bit for each worker that has looked already, so that nothing goes in circles.
         """
+        return False
+
+    @cython.cfunc
+    def gather(
+        self,
+        datagram_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        interface_index: cython.int,
+    ) -> cython.bint:
+        """A fragment, received here first: the hash says which worker puts its datagram together.
+        True when that is another one, which was given it."""
         return False
 
     @cython.cfunc
