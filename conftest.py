@@ -1,4 +1,4 @@
-"""How the tests run: compiled, or plain with CORTEN_PURE=1; and what a skip means.
+"""How the tests run: compiled, or plain with CORTEN_PURE=1; what they pin, and what a skip means.
 
 Rules. A compiled run on stale modules would test yesterday's code: it stops at once. With
 CORTEN_REQUIRE_ALL=1, as in CI, a skip is a failure: what cannot run there is not tested anywhere.
@@ -53,9 +53,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is marked `plain` reaches for names that a compiled module does not show: no skip, it is
     the same test that runs in the plain run."""
+    for item in items:
+        _name_requirements(item)
     if not IS_PURE and (plain := [item for item in items if item.get_closest_marker("plain")]):
         config.hook.pytest_deselected(items=plain)
         items[:] = [item for item in items if item not in plain]
+
+
+def _name_requirements(item: pytest.Item) -> None:
+    """Let the report say which requirements a test pins: docs/conformance.md is made of it."""
+    ids = [str(id) for mark in item.iter_markers("requirement") for id in mark.args]
+    if ids:
+        item.user_properties.append(("test", item.nodeid.partition("[")[0]))
+        item.user_properties += [("requirement", id) for id in ids]
 
 
 def pytest_report_header() -> str:

@@ -2,10 +2,11 @@
 
 build                        compile in place what changed
 test [STAGE ...] [PYTEST …]  everything CI runs, or some stages: floors format lint types build
-                             quiet unit plain other sim e2e; the rest goes to pytest
+                             quiet unit plain other sim e2e conformance; the rest goes to pytest
 check                        what to run before a commit: all but other, sim and e2e
 lint                         floors, format, lint, types
 format                       format the sources, mend what ruff can
+conformance                  write docs/conformance.md from what `./dev test` has shown
 demo, bench, soak [ARG ...]  show it, measure it, let it run for hours
 clean                        remove everything that was built
 """
@@ -71,6 +72,10 @@ def clean(arguments: list[str]) -> int:
     return 0
 
 
+def conformance(arguments: list[str]) -> int:
+    return run("-m", "tools.conformance", *arguments)
+
+
 COMMANDS = {
     "build": build,
     "test": suite.main,
@@ -79,6 +84,7 @@ COMMANDS = {
     "format": format_sources,
     "demo": built("tools.demo"),
     "bench": built("bench"),
+    "conformance": conformance,
     "soak": built("tools.soak"),
     "clean": clean,
 }

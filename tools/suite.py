@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools import debian, environment
+from tools import conformance, debian, environment
 from tools.environment import ROOT, Missing, Python
 
 SANS_IO = ("core", "wire", "endpoint", "ip", "tcp", "stack")  # what must run plain, and be covered
@@ -82,7 +82,8 @@ class Suite:
 
     def pytest(self, stage: str, *options: str, python: str = "", **settings: str) -> str:
         """Run pytest and count; the note for the table. Raises Failure through `require`."""
-        report = ROOT / "build" / "junit" / f"{stage}.xml"
+        part = "-part" if self.arguments else ""  # what ran in part is no record of the stage
+        report = ROOT / "build" / "junit" / f"{stage}{part}.xml"
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)
         command = [python or self.python, "-m"]
@@ -166,6 +167,13 @@ class Suite:
         self.build()
         return self.pytest("e2e", "-m", "e2e and not soak", "-p", "no:xdist")
 
+    def conformance(self) -> str:
+        """Whether docs/conformance.md says what the stages before have shown."""
+        if self.arguments or conformance.missing_stages():
+            raise Skip(f"needs the whole of: {', '.join(conformance.STAGES)}")
+        require(self.call("-m", "tools.conformance", "--check"), "run: ./dev conformance")
+        return ""
+
     def run(self, stages: list[str]) -> int:
         """Run the stages in their order; the exit status."""
         for name in stages:
@@ -211,6 +219,7 @@ STAGES: dict[str, Callable[[Suite], str]] = {
     "other": Suite.other,
     "sim": Suite.sim,
     "e2e": Suite.e2e,
+    "conformance": Suite.conformance,
 }
 
 

@@ -11,7 +11,7 @@ from tests.tcp.test_segment_arrives import count
 SECOND = 10**9
 
 
-@pytest.mark.requirement("RFC 4987 3.2")
+@pytest.mark.requirement("RFC 4987 3.4")
 def test_a_flood_of_syns_displaces_itself() -> None:
     t = Trace(check=False, syn_queue_max=8)
     for i in range(50):
