@@ -1,5 +1,6 @@
 """`python -m corten.sim --scenario NAME --seed N [--trace]`: run a scenario again, as it was.
-`python -m corten.sim grid`: the table of goodput. `python -m corten.sim --seed 1 --count 100`."""
+`python -m corten.sim golden [--write]`: the table of what TCP gets out of a path.
+`python -m corten.sim --seed 1 --count 100`: many seeds."""
 
 from __future__ import annotations
 
@@ -7,20 +8,25 @@ import argparse
 import sys
 import time
 
-from corten.sim import grid, scenario
+from corten.sim import golden, scenario
 from corten.sim.trace import PacketTrace
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m corten.sim", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["run", "grid"], default="run")
+    parser.add_argument("command", nargs="?", choices=["run", "golden"], default="run")
     parser.add_argument("--scenario", default="random", choices=sorted(scenario.SCENARIOS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1, help="so many seeds from --seed on")
     parser.add_argument("--trace", action="store_true", help="print every packet as it is sent")
+    parser.add_argument("--small", action="store_true", help="of the golden table, what is quick")
+    parser.add_argument("--write", action="store_true", help="keep the golden table")
     options = parser.parse_args()
-    if options.command == "grid":
-        print(grid.text(grid.table(options.seed)))
+    if options.command == "golden":
+        table = golden.measure(options.small)
+        print(golden.text(table))
+        if options.write:
+            golden.keep(table)
         return 0
     PacketTrace.echo = options.trace
     failed = 0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from corten.core.chance import Chance
 from corten.sim.fault import Fault, Weather, flip_bit
+from corten.sim.router import ETHERNET_LEN, too_big
 
 if TYPE_CHECKING:
     from corten.sim.host import Port
@@ -49,6 +50,8 @@ class Link:
         self.octets = 0
         self.lost = 0
         self.is_up = True
+        self.narrow_mtu = 0  # in the middle of the link; 0: as at its ends
+        self.tells = True  # whether who drops there says so by ICMP
         self._chance: Chance = network.chance.fork(1000 + index)
         self._faults: dict[int, list[Fault]] = {}
         self._free_at: dict[Port, int] = {}
@@ -113,6 +116,10 @@ class Link:
         if not self.is_up:
             self._lose(now, number, "link down")
             return
+        if self.narrow_mtu and len(frame) > self.narrow_mtu + ETHERNET_LEN:
+            self._lose(now, number, f"larger than {self.narrow_mtu}")
+            self._tell(arrives, port, frame)
+            return
         for kind, bit, late_ns in self._fates(number, len(frame), now):
             if kind == "drop":
                 self._lose(now, number, "lost")
@@ -128,6 +135,12 @@ class Link:
             self.network.trace.remark(now, number, "duplicated")
         for _ in range(copies):
             self._deliver(arrives, port, frame, intact)
+
+    def _tell(self, arrives: int, port: Port, frame: bytes) -> None:
+        """A router says that the frame was too big; it takes as long as the frame's own way."""
+        answer = too_big(frame, self.narrow_mtu) if self.tells else None
+        if answer is not None:
+            self.network.at(arrives + self.delay_ns, port.host.arrive, port, answer, True)
 
     def _fates(self, number: int, length: int, now: int) -> list[tuple[str, int, int]]:
         """(kind, bit, delay) of everything that happens to this packet."""
