@@ -10,16 +10,11 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena, read
 from cython.cimports.corten.ip.interface import Address, Interface
-from cython.cimports.corten.ip.neighbour import (
-    REQUESTS_MAX,
-    STATIC,
-    UNICAST_REQUESTS,
-    UNRESOLVED,
-    Neighbour,
-)
+from cython.cimports.corten.ip.neighbour import UNICAST_REQUESTS, Neighbour
+from cython.cimports.corten.ip.waiting import send_waiting
 from cython.cimports.corten.wire.address_field import is_v4, low_v4, v4_low
 from cython.cimports.corten.wire.arp import ARP_LEN, REPLY, REQUEST, Arp
-from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_ARP, emit_ethernet
+from cython.cimports.corten.wire.ethernet import ETHERTYPE_ARP, LINK_LEN_MAX
 from cython.cimports.corten.wire.mac_field import BROADCAST_MAC
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
@@ -27,12 +22,10 @@ from cython.cimports.corten.wire.reason import (
     ARP_NOT_OURS,
     ARP_REPLIES_OUT,
     ARP_REQUESTS_OUT,
-    NEIGHBOUR_QUEUE_FULL,
-    NEIGHBOUR_UNREACHABLE,
     REPLY_QUEUE_FULL,
 )
 
-_scratch: Arena = Arena(ETHERNET_LEN + ARP_LEN)
+_scratch: Arena = Arena(LINK_LEN_MAX + ARP_LEN)
 _message: Arp = Arp()
 
 
@@ -71,23 +64,7 @@ def _merge(
             return
         entry = interface.neighbours.obtain(0, low, now)
     if entry.learn(arp.sender_mac, now):
-        _send_waiting(interface, entry)
-
-
-@cython.cfunc
-def _send_waiting(interface: Interface, neighbour: Neighbour) -> cython.void:
-    """Send what waited, now that the address is known."""
-    if neighbour.waiting is None:
-        return
-    frames: list = neighbour.waiting
-    neighbour.waiting = None
-    if neighbour in interface.unresolved:
-        interface.unresolved.remove(neighbour)
-    mac: bytes = int(neighbour.mac).to_bytes(6, "big")
-    frame: bytes
-    for frame in frames:
-        if not interface.outgoing.append(mac + frame[6:]):
-            interface.counters.add(REPLY_QUEUE_FULL)
+        send_waiting(interface, entry)
 
 
 @cython.cfunc
@@ -100,15 +77,15 @@ def _send(
     to: cython.ulonglong,
 ) -> cython.void:
     """Queue one ARP message on the link."""
-    emit_ethernet(_scratch, 0, to, interface.mac, ETHERTYPE_ARP)
+    at: cython.Py_ssize_t = interface.emit_link(_scratch, 0, to, ETHERTYPE_ARP)
     _message.fill(operation, interface.mac, sender_ip, target_mac, target_ip)
-    _message.emit(_scratch, ETHERNET_LEN)
-    if not interface.outgoing.append(read(_scratch, 0, ETHERNET_LEN + ARP_LEN)):
+    _message.emit(_scratch, at)
+    if not interface.outgoing.append(read(_scratch, 0, at + ARP_LEN)):
         interface.counters.add(REPLY_QUEUE_FULL)
 
 
 @cython.cfunc
-def _request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
+def request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
     """Ask for a neighbour's address: first by unicast to the one in use, then by broadcast."""
     interface.neighbours.adopt(neighbour, now)
     neighbour.requested_at = now
@@ -127,56 +104,7 @@ def _request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -
 
 
 @cython.cfunc
-def hold(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
-    """The last committed frame's next hop is unresolved: let it wait, and ask."""
-    frame: bytes = interface.outgoing.take_back()
-    if neighbour.waiting is None:
-        interface.unresolved.append(neighbour)
-        neighbour.requests = 0
-    dropped: cython.Py_ssize_t = neighbour.enqueue(frame, now)
-    if dropped:
-        interface.counters.add(NEIGHBOUR_QUEUE_FULL, dropped)
-    if neighbour.should_request(now):
-        _request(interface, neighbour, now)
-    if neighbour.mac != 0:
-        _send_waiting(interface, neighbour)  # another entry of the same address knew
-
-
-@cython.cfunc
-def ask_again(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
-    """An entry past its freshness was used: it stays in use while it is asked for."""
-    if neighbour.state == STATIC or not neighbour.should_request(now):
-        return
-    if neighbour.requests >= UNICAST_REQUESTS + REQUESTS_MAX:
-        neighbour.state = UNRESOLVED
-        neighbour.mac = 0
-        neighbour.fresh_until = 0
-        neighbour.requests = 0
-    if interface.outgoing.has_room():
-        _request(interface, neighbour, now)
-
-
-@cython.cfunc
-def resolve(interface: Interface, now: cython.longlong) -> cython.void:
-    """Once a second while anything waits: ask again, give up after `REQUESTS_MAX`."""
-    neighbour: Neighbour
-    for neighbour in list(interface.unresolved):
-        if not neighbour.should_request(now):
-            continue
-        if neighbour.requests >= REQUESTS_MAX:
-            waiting: list = neighbour.waiting or []
-            interface.counters.add(NEIGHBOUR_UNREACHABLE, len(waiting))
-            neighbour.waiting = None
-            interface.unresolved.remove(neighbour)
-        elif interface.outgoing.has_room():
-            _request(interface, neighbour, now)
-
-
-@cython.cfunc
-def announce(interface: Interface) -> cython.void:
-    """Tell the link who we are: one request for each own IPv4 address (RFC 5227 2.3)."""
-    address: Address
-    for address in interface.addresses:
-        if is_v4(address.high, address.low):
-            own: cython.uint = low_v4(address.low)
-            _send(interface, REQUEST, own, 0, own, BROADCAST_MAC)
+def announce_v4(interface: Interface, address: Address) -> cython.void:
+    """Tell the link who we are: one request for our own address (RFC 5227 2.3)."""
+    own: cython.uint = low_v4(address.low)
+    _send(interface, REQUEST, own, 0, own, BROADCAST_MAC)

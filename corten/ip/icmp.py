@@ -13,7 +13,7 @@ from cython.cimports.corten.core.arena import Arena, Memory, read
 from cython.cimports.corten.core.chance import Chance
 from cython.cimports.corten.core.limit import ICMP_INTERVAL_NS, V4_PREFIX
 from cython.cimports.corten.ip.interface import Interface
-from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_IPV4, emit_ethernet
+from cython.cimports.corten.wire.ethernet import ETHERTYPE_IPV4
 from cython.cimports.corten.wire.icmpv4 import (
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
@@ -86,7 +86,7 @@ def receive_icmp(
         ip.source,
         emit_icmp(
             _scratch,
-            ETHERNET_LEN + IPV4_LEN,
+            interface.link_len + IPV4_LEN,
             ICMP_ECHO_REPLY,
             0,
             icmp.rest,
@@ -117,7 +117,7 @@ def send_unreachable(
         interface.counters.add(ICMP_RATE_LIMITED)
         return
     quote: cython.Py_ssize_t = min(cython.cast(cython.Py_ssize_t, ip.total_len), QUOTE_LEN_MAX)
-    at: cython.Py_ssize_t = ETHERNET_LEN + IPV4_LEN
+    at: cython.Py_ssize_t = interface.link_len + IPV4_LEN
     length: cython.Py_ssize_t = emit_icmp(
         _scratch, at, ICMP_UNREACHABLE, code, 0, memory, ip_at, quote
     )
@@ -134,10 +134,10 @@ def _send(
     length: cython.Py_ssize_t,
 ) -> cython.void:
     """Queue the ICMP message that lies in the scratch, back to the station it came from."""
-    emit_ethernet(_scratch, 0, to, interface.mac, ETHERTYPE_IPV4)
+    at: cython.Py_ssize_t = interface.emit_link(_scratch, 0, to, ETHERTYPE_IPV4)
     emit_ipv4(
         _scratch,
-        ETHERNET_LEN,
+        at,
         source,
         destination,
         PROTOCOL_ICMP,
@@ -147,8 +147,6 @@ def _send(
         0,
         length + IPV4_LEN <= interface.mtu,
     )
-    total: cython.Py_ssize_t = ETHERNET_LEN + IPV4_LEN + length
-    if total - ETHERNET_LEN > interface.mtu or not interface.outgoing.append(
-        read(_scratch, 0, total)
-    ):
+    total: cython.Py_ssize_t = IPV4_LEN + length
+    if total > interface.mtu or not interface.outgoing.append(read(_scratch, 0, at + total)):
         interface.counters.add(REPLY_QUEUE_FULL)

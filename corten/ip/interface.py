@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.limit import U32, V4_ALL_ONES
 from cython.cimports.corten.ip.neighbour import NeighbourTable
 from cython.cimports.corten.wire.address_field import in_prefix, is_v4
+from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import parse_address, parse_mac, parse_network
@@ -50,6 +52,7 @@ class Interface:
     name: str
     index: cython.int
     mac: cython.ulonglong
+    link_len: cython.Py_ssize_t  # of the link's header: 14 for Ethernet, 0 for bare IP
     mtu: cython.uint
     offload_checksum: cython.bint  # the link completes checksums
     offload_segmentation: cython.bint  # the link cuts super-segments
@@ -80,6 +83,7 @@ class Interface:
         self.name = name
         self.index = index
         self.mac = parse_mac(mac)
+        self.link_len = ETHERNET_LEN
         self.mtu = mtu
         self.offload_checksum = False
         self.offload_segmentation = False
@@ -100,6 +104,19 @@ class Interface:
         """What the link does for us; segmentation needs the checksum too."""
         self.offload_checksum = checksum
         self.offload_segmentation = segmentation and checksum
+
+    @cython.cfunc
+    def emit_link(
+        self,
+        arena: Arena,
+        at: cython.Py_ssize_t,
+        to: cython.ulonglong,
+        ethertype: cython.uint,
+    ) -> cython.Py_ssize_t:
+        """Write the header of a frame to station `to`; its length, `link_len`."""
+        if self.link_len == 0:
+            return 0
+        return emit_ethernet(arena, at, to, self.mac, ethertype)
 
     @cython.cfunc
     def owns(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:

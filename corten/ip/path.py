@@ -10,21 +10,24 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena, copy, fold, sum_octets
 from cython.cimports.corten.core.field import put16
-from cython.cimports.corten.core.frame import GSO_TCPV4, TransmitBatch
+from cython.cimports.corten.core.frame import GSO_TCPV4, GSO_TCPV6, TransmitBatch
 from cython.cimports.corten.core.limit import PATH_MTU_NS
-from cython.cimports.corten.ip.arp import ask_again, hold
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
-from cython.cimports.corten.wire.address_field import low_v4
+from cython.cimports.corten.ip.resolution import ask_again, hold
+from cython.cimports.corten.wire.address_field import is_v4, low_v4
 from cython.cimports.corten.wire.checksum import pseudo_sum
-from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, ETHERTYPE_IPV4, emit_ethernet
+from cython.cimports.corten.wire.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from cython.cimports.corten.wire.ipv4 import IPV4_LEN, PROTOCOL_TCP, emit_ipv4
+from cython.cimports.corten.wire.ipv6 import IPV6_LEN, emit_ipv6
 from cython.cimports.corten.wire.mac_field import put48
 
 if not cython.compiled:
     DEFAULT_TTL = 64  # RFC 1700
     IPV4_TOTAL_LEN_AT = 2
     IPV4_CHECKSUM_AT = 10
+    IPV6_PAYLOAD_LEN_AT = 4
+    STATION_LEN = 6  # of the link header: the neighbour's address, written for each frame
 
 
 @cython.final
@@ -47,6 +50,10 @@ class Path:
     _lower_mtu: cython.uint  # what a router on the way said, until …; see `send_mtu`
     _lower_until: cython.longlong
     _template: Arena
+    _fixed_at: cython.Py_ssize_t  # where the template starts: behind the neighbour's address
+    _length_at: cython.Py_ssize_t  # from the frame's first octet: the IP header's length field
+    _length_more: cython.uint  # octets of the IP header that the field counts
+    _checksum_at: cython.Py_ssize_t  # of the IP header; 0: it has none
     _ip_sum: cython.uint  # of the IP header with length and checksum zero
 
     def __init__(
@@ -55,6 +62,7 @@ class Path:
         neighbour: Neighbour,
         local: tuple[int, int],
         remote: tuple[int, int],
+        flow_label: int = 0,
     ) -> None:
         self.interface = interface
         self.batch = interface.outgoing
@@ -64,14 +72,29 @@ class Path:
         self.mtu = interface.mtu
         self._lower_mtu = interface.mtu
         self._lower_until = 0
+        self._fixed_at = STATION_LEN if interface.link_len else 0
+        if is_v4(self.remote_high, self.remote_low):
+            self._fit_v4()
+        else:
+            self._fit_v6(flow_label)
+        self.tcp_sum = pseudo_sum(
+            self.local_high, self.local_low, self.remote_high, self.remote_low, PROTOCOL_TCP
+        )
+
+    def _fit_v4(self) -> None:
+        """Make the template of an IPv4 path."""
+        at: cython.Py_ssize_t = self.interface.link_len
         self.gso_type = GSO_TCPV4
         self.ip_header_len = IPV4_LEN
-        self.header_len = ETHERNET_LEN + IPV4_LEN
+        self.header_len = at + IPV4_LEN
+        self._length_at = at + IPV4_TOTAL_LEN_AT
+        self._length_more = IPV4_LEN
+        self._checksum_at = at + IPV4_CHECKSUM_AT
         self._template = Arena(self.header_len)
-        emit_ethernet(self._template, 0, 0, interface.mac, ETHERTYPE_IPV4)
+        self.interface.emit_link(self._template, 0, 0, ETHERTYPE_IPV4)
         emit_ipv4(
             self._template,
-            ETHERNET_LEN,
+            at,
             low_v4(self.local_low),
             low_v4(self.remote_low),
             PROTOCOL_TCP,
@@ -81,11 +104,34 @@ class Path:
             0,
             True,
         )
-        put16(self._template, ETHERNET_LEN + IPV4_TOTAL_LEN_AT, 0)
-        put16(self._template, ETHERNET_LEN + IPV4_CHECKSUM_AT, 0)
-        self._ip_sum = sum_octets(self._template, ETHERNET_LEN, IPV4_LEN)
-        self.tcp_sum = pseudo_sum(
-            self.local_high, self.local_low, self.remote_high, self.remote_low, PROTOCOL_TCP
+        put16(self._template, self._length_at, 0)
+        put16(self._template, self._checksum_at, 0)
+        self._ip_sum = sum_octets(self._template, at, IPV4_LEN)
+
+    def _fit_v6(self, flow_label: int) -> None:
+        """Make the template of an IPv6 path: one flow label for all that goes on it (RFC 6437)."""
+        at: cython.Py_ssize_t = self.interface.link_len
+        self.gso_type = GSO_TCPV6
+        self.ip_header_len = IPV6_LEN
+        self.header_len = at + IPV6_LEN
+        self._length_at = at + IPV6_PAYLOAD_LEN_AT
+        self._length_more = 0
+        self._checksum_at = 0
+        self._ip_sum = 0
+        self._template = Arena(self.header_len)
+        self.interface.emit_link(self._template, 0, 0, ETHERTYPE_IPV6)
+        emit_ipv6(
+            self._template,
+            at,
+            self.local_high,
+            self.local_low,
+            self.remote_high,
+            self.remote_low,
+            PROTOCOL_TCP,
+            0,
+            DEFAULT_TTL,
+            0,
+            flow_label,
         )
 
     @cython.cfunc
@@ -108,13 +154,14 @@ class Path:
         `batch.headers`. The batch must have room."""
         headers: Arena = self.batch.headers
         at: cython.Py_ssize_t = self.batch.begin()
-        copy(headers, at, self._template, 0, self.header_len)
-        put48(headers, at, self.neighbour.mac)
-        total_len: cython.uint = IPV4_LEN + transport_len
-        ip_at: cython.Py_ssize_t = at + ETHERNET_LEN
-        put16(headers, ip_at + IPV4_TOTAL_LEN_AT, total_len)
-        put16(headers, ip_at + IPV4_CHECKSUM_AT, 0xFFFF - fold(self._ip_sum + total_len))
-        return ip_at + IPV4_LEN
+        fixed_at: cython.Py_ssize_t = self._fixed_at
+        put48(headers, at, self.neighbour.mac)  # first: where there is no station, IP covers it
+        copy(headers, at + fixed_at, self._template, fixed_at, self.header_len - fixed_at)
+        total_len: cython.uint = self._length_more + transport_len
+        put16(headers, at + self._length_at, total_len)
+        if self._checksum_at != 0:
+            put16(headers, at + self._checksum_at, 0xFFFF - fold(self._ip_sum + total_len))
+        return at + self.header_len
 
     @cython.cfunc
     def commit(self, transport_header_len: cython.Py_ssize_t, now: cython.longlong) -> cython.void:

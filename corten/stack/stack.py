@@ -27,11 +27,11 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
-from cython.cimports.corten.ip.arp import announce, resolve
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
+from cython.cimports.corten.ip.resolution import announce, resolve
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.stack.demux import Demux
 from cython.cimports.corten.stack.opening import Opener

@@ -16,6 +16,7 @@ from cython.cimports.corten.wire.reason import ACCEPTED, ETHERNET_SHORT, ETHERNE
 
 if not cython.compiled:
     ETHERNET_LEN = 14
+    LINK_LEN_MAX = 18  # the longest header of a link: with a tag
     ETHERTYPE_IPV4 = 0x0800
     ETHERTYPE_ARP = 0x0806
     ETHERTYPE_IPV6 = 0x86DD

@@ -1,0 +1,132 @@
+"""An IPv4 packet to whom it is for: ICMP, TCP, or nobody (RFC 1122 3.2)."""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Arena
+from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.ip.icmp import IcmpLimiter, receive_icmp, send_unreachable
+from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.stack.arrival import Arrival
+from cython.cimports.corten.stack.transport import Transport
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.wire.address_field import v4_low
+from cython.cimports.corten.wire.icmpv4 import (
+    ICMP_PORT_UNREACHABLE,
+    ICMP_PROTOCOL_UNREACHABLE,
+    ICMP_SOURCE_QUENCH,
+    Icmp,
+    is_error,
+)
+from cython.cimports.corten.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Ipv4
+from cython.cimports.corten.wire.mac_field import is_group_mac
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    ICMP_BAD_QUOTE,
+    IPV4_BAD_SOURCE,
+    IPV4_NOT_OURS,
+    IPV4_UNKNOWN_PROTOCOL,
+    TCP_TO_BROADCAST,
+)
+
+
+@cython.final
+@cython.cclass
+class Inet4:
+    """The IPv4 layer's packet in hand."""
+
+    arrival: Arrival
+    transport: Transport
+    limiter: IcmpLimiter
+    ip: Ipv4
+    quote: Ipv4
+    icmp: Icmp
+
+    def __init__(self, host: TcpHost, arrival: Arrival, limiter: IcmpLimiter) -> None:
+        self.arrival = arrival
+        self.transport = Transport(host, arrival)
+        self.limiter = limiter
+        self.ip = Ipv4()
+        self.quote = Ipv4()
+        self.icmp = Icmp()
+
+    @cython.cfunc
+    def receive(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """The packet that `arrival` found in frame i; a reason."""
+        ip: Ipv4 = self.ip
+        interface: Interface = self.arrival.interface
+        at: cython.Py_ssize_t = self.arrival.link.payload_at
+        reason: cython.int = ip.parse(batch.arena, at, self.arrival.link.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        local: cython.ulonglong = v4_low(ip.destination)
+        broadcast: cython.bint = False
+        if not interface.owns(0, local):
+            broadcast = interface.is_broadcast(local)
+            if not broadcast:
+                return IPV4_NOT_OURS
+        remote: cython.ulonglong = v4_low(ip.source)
+        if interface.owns(0, remote) or interface.is_broadcast(remote):
+            return IPV4_BAD_SOURCE
+        if ip.protocol == PROTOCOL_TCP:
+            if broadcast or is_group_mac(self.arrival.link.destination):
+                return TCP_TO_BROADCAST
+            self.transport.seg.remote_low = remote
+            self.transport.seg.local_low = local
+            return self.transport.segment(batch, i, ip.payload_at, ip.payload_len, now)
+        if is_group_mac(self.arrival.link.destination) and not broadcast:
+            return IPV4_NOT_OURS  # RFC 1122 3.3.6: a link broadcast of a unicast packet
+        if ip.protocol == PROTOCOL_ICMP:
+            return self._icmp(batch, i, now)
+        return self._nobody(batch.arena, at, now)
+
+    @cython.cfunc
+    def _icmp(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
+        icmp: Icmp = self.icmp
+        reason: cython.int = icmp.parse(batch.arena, self.ip.payload_at, self.ip.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        if is_error(icmp.type) and icmp.type != ICMP_SOURCE_QUENCH:
+            return self._icmp_error(batch, i, now)
+        station: cython.ulonglong = self.arrival.link.source
+        return receive_icmp(self.arrival.interface, station, self.ip, icmp, batch.arena)
+
+    @cython.cfunc
+    def _icmp_error(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """An error about something we are said to have sent."""
+        icmp: Icmp = self.icmp
+        quote: Ipv4 = self.quote
+        reason: cython.int = quote.parse_quote(batch.arena, icmp.payload_at, icmp.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        if quote.protocol != PROTOCOL_TCP:
+            return ICMP_BAD_QUOTE
+        self.transport.seg.local_low = v4_low(quote.source)
+        self.transport.seg.remote_low = v4_low(quote.destination)
+        return self.transport.segment_error(
+            batch,
+            i,
+            quote.payload_at,
+            quote.payload_len,
+            quote.total_len,
+            icmp.type,
+            icmp.code,
+            icmp.rest & 0xFFFF,
+            now,
+        )
+
+    @cython.cfunc
+    def _nobody(self, arena: Arena, ip_at: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
+        """A protocol that nobody speaks here (RFC 1122 3.2.2.1)."""
+        code: cython.uint = ICMP_PROTOCOL_UNREACHABLE
+        if self.ip.protocol == PROTOCOL_UDP:
+            code = ICMP_PORT_UNREACHABLE
+        station: cython.ulonglong = self.arrival.link.source
+        send_unreachable(
+            self.arrival.interface, self.limiter, station, self.ip, arena, ip_at, code, now
+        )
+        return IPV4_UNKNOWN_PROTOCOL

@@ -1,0 +1,153 @@
+"""What stands above IP and knows no address family: TCP's segments, and errors about them.
+
+Each family has a Transport of its own, so that the addresses of its segments start where the
+family's do: it sets `seg`'s addresses, and hands over the octets behind its header.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.field import get16, get32
+from cython.cimports.corten.core.frame import CHECKSUM_GOOD, ReceiveBatch
+from cython.cimports.corten.stack.arrival import Arrival
+from cython.cimports.corten.tcp.emit import refuse
+from cython.cimports.corten.tcp.handshake import listen_arrives, syn_sent_arrives
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.icmp_error import icmp_error_arrives
+from cython.cimports.corten.tcp.listener import Listener
+from cython.cimports.corten.tcp.segment_arrives import segment_arrives
+from cython.cimports.corten.tcp.state import SYN_SENT
+from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.tcp.time_wait_table import time_wait_arrives
+from cython.cimports.corten.wire.checksum import pseudo_sum
+from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    HANDED_OVER,
+    ICMP_BAD_QUOTE,
+    SEGMENTS_IN,
+    TCP_BAD_CHECKSUM,
+    TCP_NO_CONNECTION,
+)
+from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment, verify_checksum
+
+if not cython.compiled:
+    QUOTED_LEN = 8  # of a quoted segment, at the least: ports and sequence number
+
+
+@cython.final
+@cython.cclass
+class Transport:
+    """The segment in hand of one family, and the TCP it is for."""
+
+    host: TcpHost
+    arrival: Arrival
+    seg: Segment
+
+    def __init__(self, host: TcpHost, arrival: Arrival) -> None:
+        self.host = host
+        self.arrival = arrival
+        self.seg = Segment()
+
+    @cython.cfunc
+    def segment(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        now: cython.longlong,
+    ) -> cython.int:
+        """RFC 9293 3.10.7: which connection, and which state it is in. The segment lies at `at`
+        in frame i; `seg` has its addresses."""
+        seg: Segment = self.seg
+        host: TcpHost = self.host
+        reason: cython.int = seg.parse(batch.arena, at, length)
+        if reason != ACCEPTED:
+            return reason
+        seg.gso_size = batch.frame_gso[i]
+        if batch.frame_flags[i] & CHECKSUM_GOOD == 0 and not verify_checksum(
+            seg,
+            pseudo_sum(
+                seg.remote_high, seg.remote_low, seg.local_high, seg.local_low, PROTOCOL_TCP
+            ),
+        ):
+            return TCP_BAD_CHECKSUM
+        host.counters.add(SEGMENTS_IN)
+        flow_hash: cython.ulonglong = host.hash_of(seg)
+        tcb: Tcb | None = host.find(seg, flow_hash)
+        if tcb is not None:
+            if tcb.state == SYN_SENT:
+                return syn_sent_arrives(host, tcb, seg, now)
+            return segment_arrives(host, tcb, seg, now)
+        return self._no_connection(batch, i, flow_hash, now)
+
+    @cython.cfunc
+    def _no_connection(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        flow_hash: cython.ulonglong,
+        now: cython.longlong,
+    ) -> cython.int:
+        """TIME-WAIT, another worker's, LISTEN, or CLOSED: in this order."""
+        seg: Segment = self.seg
+        host: TcpHost = self.host
+        ended = host.found_time_wait
+        is_syn: cython.bint = seg.flags & (SYN | ACK | RST | FIN) == SYN
+        if ended is not None and not (is_syn and ended.may_reopen(seg)):
+            return time_wait_arrives(host, ended, seg, now)
+        if ended is None and self._offer(batch, i, flow_hash):
+            return HANDED_OVER
+        listener: Listener | None = host.find_listener(seg)
+        if listener is not None:
+            return listen_arrives(host, listener, seg, flow_hash, ended, now)
+        if ended is not None:
+            return time_wait_arrives(host, ended, seg, now)  # nobody would reopen it
+        refuse(host, seg, now)
+        return TCP_NO_CONNECTION
+
+    @cython.cfunc
+    def segment_error(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        packet_len: cython.Py_ssize_t,
+        type: cython.uint,
+        code: cython.uint,
+        mtu: cython.uint,
+        now: cython.longlong,
+    ) -> cython.int:
+        """An ICMP error about a segment we are said to have sent: to its connection (MUST-54),
+        which may be another worker's. `length` octets of it are quoted at `at` in frame i; the
+        packet had `packet_len`; `seg` has its addresses."""
+        host: TcpHost = self.host
+        seg: Segment = self.seg
+        if length < QUOTED_LEN:
+            return ICMP_BAD_QUOTE
+        seg.local_port = get16(batch.arena, at)
+        seg.remote_port = get16(batch.arena, at + 2)
+        seq: cython.uint = get32(batch.arena, at + 4)
+        flow_hash: cython.ulonglong = host.hash_of(seg)
+        tcb: Tcb | None = host.find(seg, flow_hash)
+        if tcb is None:
+            return HANDED_OVER if self._offer(batch, i, flow_hash) else ICMP_BAD_QUOTE
+        return icmp_error_arrives(host, tcb, type, code, mtu, seq, packet_len, now)
+
+    @cython.cfunc
+    def _offer(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, flow_hash: cython.ulonglong
+    ) -> cython.bint:
+        """Whether another worker takes the whole frame i."""
+        return self.host.exchange.offer(
+            flow_hash,
+            batch.arena,
+            batch.frame_at[i],
+            batch.frame_len[i],
+            batch.frame_flags[i],
+            batch.frame_gso[i],
+            self.arrival.interface.index,
+            self.arrival.tried,
+        )
