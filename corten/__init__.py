@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 try:
     from corten.core.arena import Buffer
+    from corten.endpoint.congestion import Congestion
     from corten.endpoint.connection import Connection
     from corten.endpoint.datagram import DatagramHandler, Endpoint
     from corten.endpoint.error import ConnectionClosed, CortenError
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Buffer",
+    "Congestion",
     "Connection",
     "ConnectionClosed",
     "CortenError",

@@ -38,7 +38,7 @@ from cython.cimports.corten.stack.opening import Opener
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
-from cython.cimports.corten.tcp.deliver import waits_for_resume
+from cython.cimports.corten.tcp.deliver import reset_failed, waits_for_resume
 from cython.cimports.corten.tcp.emit import send_owed_resets
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
@@ -247,6 +247,8 @@ class Stack:
         """Let the marked connections send. True: a batch is full; flush all of them, call again."""
         host: TcpHost = self.host
         host.now = now
+        if host.failed_controls:
+            reset_failed(host)
         if not send_owed_resets(host, now) or not send_owed_acks(host, now):
             return True
         active: list = host.active
@@ -293,6 +295,8 @@ class Stack:
         """When the next breath is due at the latest; NEVER when nothing waits for time."""
         host: TcpHost = self.host
         if host.active or self._soon or host.acks_owed or host.resets_owed:
+            return host.now
+        if host.failed_controls:
             return host.now
         deadline: cython.longlong = self.wheel.next_deadline()
         ended: cython.longlong = next_time_wait(self.host)

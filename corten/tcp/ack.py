@@ -20,6 +20,7 @@ from cython.cimports.corten.tcp.recovery import (
     on_timeout,
 )
 from cython.cimports.corten.tcp.rtt import compute_rto, rtt_sample
+from cython.cimports.corten.tcp.sample import AckSample
 from cython.cimports.corten.tcp.state import EVENT_WRITABLE, FAST, LOSS, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import ACCEPTED, DUPLICATE_ACKS_IN, TCP_BAD_ACK
@@ -113,15 +114,18 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
     octets: cython.uint = acked
     if tcb.fin_sent and seg.ack == tcb.snd_nxt:
         octets -= 1  # the FIN
-    _sample(tcb, seg, now)
+    rtt: cython.longlong = _sample(tcb, seg, now)
     tcb.snd_una = seg.ack
     release_acked(tcb, octets)
     before: cython.uint = tcb.recovery
     on_progress(tcb, acked)
-    if octets > 0 and before != FAST and _window_limited(tcb, in_flight):
-        if before == LOSS:
-            octets = min(octets, tcb.snd_mss)  # most of it arrived long ago (RFC 3465 2.3, L = 1)
-        tcb.congestion.on_ack(octets, tcb.srtt, now)
+    if octets > 0 and before != FAST:
+        if tcb.congestion.wants_all or _window_limited(tcb, in_flight):
+            if before == LOSS:
+                octets = min(octets, tcb.snd_mss)  # most arrived long ago (RFC 3465 2.3, L = 1)
+            tell_control(host, tcb, octets, rtt, now)
+        else:
+            tcb.congestion.note_limited()
     tcb.retries = 0  # but the RTO stays backed off until a sample says otherwise (Karn)
     tcb.rtx_at = now + tcb.rto if tcb.snd_una != tcb.snd_nxt else 0  # 5.2, 5.3
     tcb.path.neighbour.confirm(now)
@@ -144,23 +148,41 @@ def _window_limited(tcb: Tcb, in_flight: cython.uint) -> cython.bint:
 
 
 @cython.cfunc
-def _sample(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+def tell_control(
+    host: TcpHost,
+    tcb: Tcb,
+    octets: cython.uint,
+    rtt: cython.longlong,
+    now: cython.longlong,
+) -> cython.int:
+    """`on_ack`, with all that an algorithm may want to know of this acknowledgement."""
+    sample: AckSample = host.sample
+    sample.now = now
+    sample.acked = octets
+    sample.in_flight = seq_sub(tcb.snd_nxt, tcb.snd_una)
+    sample.rtt = rtt
+    sample.srtt = tcb.srtt
+    sample.min_rtt = tcb.min_rtt
+    return tcb.congestion.on_ack(sample)
+
+
+@cython.cfunc
+def _sample(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.longlong:
     """One round-trip sample a window from a timed segment; from timestamps where that was
-    retransmitted (RFC 6298 3, RFC 7323 4.3)."""
+    retransmitted (RFC 6298 3, RFC 7323 4.3). The sample, or 0."""
+    elapsed: cython.longlong = 0
     if tcb.rtt_at != 0:
         if seq_ge(seg.ack, tcb.rtt_seq):
-            rtt_sample(tcb, now - tcb.rtt_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+            elapsed = now - tcb.rtt_at
+            rtt_sample(tcb, elapsed, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
             tcb.rtt_at = 0
     elif tcb.timestamps_ok and seg.has_timestamp and seg.ts_echo != 0:
         ticks: cython.uint = seq_sub(timestamp_of(tcb.ts_offset, now), seg.ts_echo)
         if ticks < TIMESTAMP_ECHO_MAX:
-            elapsed: cython.longlong = ticks
-            rtt_sample(
-                tcb,
-                elapsed * TIMESTAMP_TICK_NS,
-                tcb.config.rto_min_ns,
-                tcb.config.rto_max_ns,
-            )
+            elapsed = ticks
+            elapsed *= TIMESTAMP_TICK_NS
+            rtt_sample(tcb, elapsed, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+    return elapsed
 
 
 @cython.cfunc

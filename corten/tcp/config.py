@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 
 from corten.endpoint.error import CortenError
@@ -59,7 +61,9 @@ class Config:
     timestamps: cython.bint  # writable; RFC 7323
     window_scale: cython.bint  # writable; RFC 7323
     nagle: cython.bint  # writable; RFC 1122 4.2.3.4; off: a breath's sends go out together anyhow
-    congestion: str  # writable; "cubic" (RFC 9438) or "reno" (RFC 5681)
+    congestion: Any  # writable; "cubic" (RFC 9438), "reno" (RFC 5681), or a class (Congestion)
+    pacing: cython.bint  # writable; cubic and reno: spread a window over its round trip
+    ecn: str  # writable; "on": ask and answer (RFC 3168), "passive": answer, "off"
 
     def __init__(self, **settings: object) -> None:
         self.rto_min_ns = 200 * MS
@@ -83,6 +87,8 @@ class Config:
         self.window_scale = True
         self.nagle = False
         self.congestion = "cubic"
+        self.pacing = False
+        self.ecn = "passive"
         for name, value in settings.items():
             if name not in self._names():
                 raise CortenError(f"no such TCP setting: {name}")
@@ -94,9 +100,10 @@ class Config:
 
     def _set(self, name: str, value: object) -> None:
         """One setting; numbers only where a number is, and of a size that C can hold."""
-        kinds = (str,) if name == "congestion" else (int,)
-        bits = name in ("sack", "timestamps", "window_scale", "nagle")
-        if not isinstance(value, kinds) or (bits and value not in (0, 1)):
+        kinds = (str,) if name in ("congestion", "ecn") else (int,)
+        bits = name in ("sack", "timestamps", "window_scale", "nagle", "pacing")
+        known = isinstance(value, kinds) or (name == "congestion" and callable(value))
+        if not known or (bits and value not in (0, 1)):
             raise CortenError(f"{name}={value!r}: not a value for this setting")
         low, high = LIMITS.get(name, (0, FOREVER))
         if isinstance(value, int) and not low <= value <= high:
@@ -104,8 +111,10 @@ class Config:
         setattr(self, name, value)
 
     def _verify(self) -> None:
-        if self.congestion not in ("cubic", "reno"):
-            raise CortenError(f"congestion={self.congestion!r}: choose cubic or reno")
+        if self.congestion not in ("cubic", "reno") and not callable(self.congestion):
+            raise CortenError(f"congestion={self.congestion!r}: choose cubic or reno, or a class")
+        if self.ecn not in ("on", "passive", "off"):
+            raise CortenError(f"ecn={self.ecn!r}: choose on, passive or off")
         if self.rto_max_ns < self.rto_min_ns:
             raise CortenError("rto_min_ns must not be above rto_max_ns")
         if self.send_low_water > self.send_high_water:

@@ -11,6 +11,7 @@ import cython
 from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.endpoint.handler import Handler, doors_of
 from cython.cimports.corten.tcp.connection import TcpConnection, reset_connection
+from cython.cimports.corten.tcp.custom import CustomControl
 from cython.cimports.corten.tcp.host import TcpHost, release_receive
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.state import (
@@ -23,7 +24,7 @@ from cython.cimports.corten.tcp.state import (
     EVENT_WRITABLE,
 )
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.wire.reason import HANDLER_ERRORS
+from cython.cimports.corten.wire.reason import CONGESTION_ERRORS, HANDLER_ERRORS
 
 log = logging.getLogger("corten")
 
@@ -121,3 +122,21 @@ def _failed(host: TcpHost, tcb: TcpConnection, error: Exception) -> cython.void:
     tcb.retained = None
     tcb.retained_len = 0
     reset_connection(tcb, ConnectionAbortedError(f"its handler failed: {error!r}"))
+
+
+@cython.cfunc
+def reset_failed(host: TcpHost) -> cython.void:
+    """A user's congestion control raised in this breath: log, count, reset its connection."""
+    failures: list = host.failed_controls
+    while failures:
+        control: CustomControl = failures.pop()
+        host.counters.add(CONGESTION_ERRORS)
+        tcb: TcpConnection | None = host.connections[control.connection_id]
+        if tcb is None or tcb.congestion is not control:
+            continue  # it is over already
+        log.error(
+            "congestion control of %s failed: connection reset", tcb.peer, exc_info=control.error
+        )
+        reset_connection(
+            tcb, ConnectionAbortedError(f"its congestion control failed: {control.error!r}")
+        )

@@ -7,6 +7,7 @@ from cython.cimports.corten.core.limit import RTO_AFTER_SYN_LOSS_NS
 from cython.cimports.corten.core.serial import seq_add, seq_sub
 from cython.cimports.corten.tcp.congestion import CongestionControl
 from cython.cimports.corten.tcp.cubic import Cubic
+from cython.cimports.corten.tcp.custom import CustomControl
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import NO_SHIFT
 from cython.cimports.corten.tcp.host import TcpHost
@@ -72,17 +73,31 @@ def _initial_window(tcb: Tcb) -> cython.uint:
 
 
 @cython.cfunc
+def _control_for(host: TcpHost, tcb: Tcb) -> CongestionControl:
+    """The congestion control that the settings choose, begun."""
+    choice = tcb.config.congestion
+    if choice == "cubic":
+        control: CongestionControl = Cubic.__new__(Cubic)
+    elif choice == "reno":
+        control = Reno.__new__(Reno)
+    else:
+        custom: CustomControl = CustomControl.__new__(CustomControl)
+        custom.start(tcb.snd_mss, _initial_window(tcb))
+        return custom.adopt(choice, tcb.id, host.failed_controls)
+    control.start(tcb.snd_mss, _initial_window(tcb))
+    if tcb.config.pacing:
+        control.pace()
+    return control
+
+
+@cython.cfunc
 def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
     """Our SYN is acknowledged (RFC 9293 3.10.7.3, 3.10.7.4 fifth): data may flow."""
     tcb.state = ESTABLISHED
     host.half_open.pop(tcb.id, None)
     if tcb.snd_shift == NO_SHIFT:
         tcb.snd_shift = 0
-    control: CongestionControl = (
-        Cubic.__new__(Cubic) if tcb.config.congestion == "cubic" else Reno.__new__(Reno)
-    )
-    control.start(tcb.snd_mss, _initial_window(tcb))
-    tcb.congestion = control
+    tcb.congestion = _control_for(host, tcb)
     if tcb.retries == 0:
         rtt_sample(tcb, now - tcb.sent_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
     elif tcb.rto < RTO_AFTER_SYN_LOSS_NS or tcb.srtt == 0:

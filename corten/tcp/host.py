@@ -23,6 +23,7 @@ from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.sample import AckSample
 from cython.cimports.corten.tcp.state import CLOSED, EVENT_CLOSE
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.time_wait import TimeWait
@@ -66,6 +67,8 @@ class TcpHost:
     time_wait_live: cython.Py_ssize_t
     acks_owed: list  # TimeWaits that have something to acknowledge
     resets_owed: list  # RSTs that found no room: what `emit_reset` takes
+    failed_controls: list  # users' congestion controls that raised in this breath
+    sample: AckSample  # of the acknowledgement in hand
     found_time_wait: TimeWait | None  # beside a `find` that returned None
     active: list  # Tcbs with events or output due
     transmit_at: cython.Py_ssize_t  # how far this breath's output pass got
@@ -109,6 +112,8 @@ class TcpHost:
         self.time_wait_live = 0
         self.acks_owed = []
         self.resets_owed = []
+        self.failed_controls = []
+        self.sample = AckSample()
         self.found_time_wait = None
         self.active = []
         self.transmit_at = 0

@@ -72,7 +72,7 @@ def _shrink(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     if room >= tcb.snd_mss:
         return
     tcb.snd_mss = room
-    tcb.congestion.mss = room
+    tcb.congestion.set_mss(room)
     on_timeout(tcb)
     tcb.rtx_at = now + tcb.rto
     host.mark(tcb)

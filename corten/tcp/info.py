@@ -34,7 +34,7 @@ def connection_info(tcb: Tcb, pipe: int) -> dict[str, object]:
         "rto": tcb.rto / 1e9,
         "cwnd": control.window if control is not None else 0,
         "ssthresh": control.ssthresh if control is not None else 0,
-        "congestion": config.congestion if config is not None else "",
+        "congestion": _name(config.congestion) if config is not None else "",
         "mss": tcb.snd_mss,
         "in_flight": outstanding,
         "pipe": pipe,
@@ -51,3 +51,7 @@ def connection_info(tcb: Tcb, pipe: int) -> dict[str, object]:
         "timestamps": tcb.timestamps_ok,
         "window_shift": (tcb.snd_shift, tcb.rcv_shift),
     }
+
+
+def _name(congestion: object) -> str:
+    return congestion if isinstance(congestion, str) else getattr(congestion, "__name__", "custom")

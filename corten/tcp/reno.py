@@ -1,9 +1,10 @@
-"""Reno: slow start, congestion avoidance, halving (RFC 5681)."""
+"""Reno: slow start, congestion avoidance, halving (RFC 5681); RFC 8511 for marks."""
 
 from __future__ import annotations
 
 import cython
 from cython.cimports.corten.tcp.congestion import WINDOW_MAX, CongestionControl
+from cython.cimports.corten.tcp.sample import AckSample
 
 
 @cython.final
@@ -20,33 +21,43 @@ class Reno(CongestionControl):
         self._acked = 0
 
     @cython.cfunc
-    @cython.exceptval(check=False)
-    def on_ack(
-        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
-    ) -> cython.void:
+    def on_ack(self, sample: AckSample) -> cython.int:
+        self.app_limited = False
         if self.window < self.ssthresh:
-            self.slow_start(acked)
-            return
+            self.slow_start(sample.acked)
+            return 0
         # one segment a window's worth of octets: acknowledgement division gains nothing (RFC 3465)
-        self._acked += acked
+        self._acked += sample.acked
         if self._acked >= self.window:
             self._acked -= self.window
             if self.window + self.mss <= WINDOW_MAX:
                 self.window += self.mss
+        return 0
 
     @cython.cfunc
-    @cython.exceptval(check=False)
-    def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.void:
+    def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
+        self.save()
         self.ssthresh = self.floor(in_flight // 2)
         self.window = self.ssthresh
         self._acked = 0
+        return 0
 
     @cython.cfunc
-    @cython.exceptval(check=False)
+    def on_ecn(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
+        """RFC 8511 3: a mark comes from a short queue, so by 0.8; nobody undoes it."""
+        flight: cython.uint = min(in_flight, self.window)
+        self.forget()
+        self.take_mark(flight - flight // 5)
+        self._acked = 0
+        return 0
+
+    @cython.cfunc
     def on_timeout(
         self, in_flight: cython.uint, first: cython.bint, now: cython.longlong
-    ) -> cython.void:
+    ) -> cython.int:
         if first:
+            self.save()
             self.ssthresh = self.floor(in_flight // 2)
         self.window = self.mss
         self._acked = 0
+        return 0

@@ -14,6 +14,8 @@ def rtt_sample(
 ) -> cython.void:
     """Take one measurement (2.2, 2.3) and set RTO (2.4, 2.5)."""
     sample = max(sample, 1)
+    if sample < tcb.min_rtt or tcb.min_rtt == 0:
+        tcb.min_rtt = sample
     if tcb.srtt == 0:
         tcb.srtt = sample
         tcb.rttvar = sample // 2

@@ -97,6 +97,7 @@ class Tcb(Connection):
     srtt: cython.longlong  # 0: no sample yet
     rttvar: cython.longlong
     rto: cython.longlong
+    min_rtt: cython.longlong  # the smallest measured; 0: none yet
     rtt_at: cython.longlong  # when the timed segment left; 0: none is timed
     rtt_seq: cython.uint  # its acknowledgement is at or beyond this
 
@@ -150,7 +151,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.sack_ok = tcb.timestamps_ok = False
     tcb.ts_recent = tcb.ts_offset = 0
     tcb.ts_recent_at = 0
-    tcb.srtt = tcb.rttvar = tcb.rto = tcb.rtt_at = 0
+    tcb.srtt = tcb.rttvar = tcb.rto = tcb.min_rtt = tcb.rtt_at = 0
     tcb.recovery = tcb.recover = tcb.rtx_nxt = tcb.rtt_seq = 0
     tcb.duplicate_acks = tcb.sack_lost = tcb.retries = 0
     tcb.retry_since = tcb.sent_at = 0

@@ -123,6 +123,12 @@ if not cython.compiled:
     ECHO_REQUESTS_OUT = 184
     ECHO_REPLIES_IN = 185
     ECHO_UNKNOWN = 186
+    # -- congestion
+    CONGESTION_ERRORS = 210
+    ECN_CONNECTIONS = 211
+    ECN_MARKS_IN = 212
+    ECN_REDUCTIONS = 213
+    PACED_WAITS = 214
     SEGMENT_DONE = 255  # no drop and no event: the checks of a segment end here
 
 COUNTERS_LEN = 256

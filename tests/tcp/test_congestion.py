@@ -161,3 +161,93 @@ def test_windows_have_an_upper_bound() -> None:
         for i in range(200):
             control.acked(control.window, RTT, i * SECOND)
         assert control.window <= 0x3FFF_FFFF
+
+
+@pytest.mark.requirement("RFC 9438 4.9", "RFC 4015 3.2")
+def test_a_mistaken_reduction_is_undone_once() -> None:
+    for control in (Reno(MSS, 100 * MSS), Cubic(MSS, 100 * MSS)):
+        control.lost(100 * MSS, 0)  # congestion avoidance
+        control.acked(MSS, RTT, RTT)
+        before, ssthresh = control.window, control.ssthresh
+        assert control.lost(before, 2 * RTT) < before
+        assert control.undone(3 * RTT) == before
+        assert control.ssthresh == ssthresh
+        assert control.undone(4 * RTT) == before
+        control.timed_out(before, True, 5 * RTT)
+        assert control.timed_out(MSS, False, 6 * RTT) == MSS
+        assert control.undone(7 * RTT) == before
+
+
+@pytest.mark.requirement("RFC 9438 4.9")
+def test_cubic_goes_on_with_its_curve_after_a_mistake() -> None:
+    """The second curve is the first one: W_max = 100, 30 segments of way to go."""
+    control = Cubic(MSS, 100 * MSS)
+    control.lost(100 * MSS, 0)
+    middle = grow(control, 0, 2 * SECOND)
+    control.lost(middle, 2 * SECOND)
+    control.undone(2 * SECOND + RTT)
+    assert 97 * MSS < grow(control, 2 * SECOND + RTT, int(4.217 * SECOND)) < 101 * MSS
+
+
+def test_an_undo_never_shrinks_a_window() -> None:
+    control = Reno(MSS, 10 * MSS)
+    control.lost(10 * MSS, 0)
+    for _ in range(100):
+        control.acked(control.window, RTT, 0)
+    grown = control.window
+    assert control.undone(0) == grown > 10 * MSS
+
+
+@pytest.mark.requirement("RFC 8511 3", "RFC 8511 3.1")
+def test_a_mark_reduces_by_less_than_a_loss_and_is_not_undone() -> None:
+    assert Reno(MSS, 100 * MSS).marked(100 * MSS, 0) == 80 * MSS
+    assert Cubic(MSS, 100 * MSS).marked(100 * MSS, 0) == 85 * MSS
+    for control in (Reno(MSS, 100 * MSS), Cubic(MSS, 100 * MSS)):
+        control.lost(100 * MSS, 0)
+        after = control.marked(control.window, 1)
+        assert control.undone(2) == after
+
+
+@pytest.mark.requirement("RFC 9438 4.6", "RFC 3168 6.1.2")
+def test_marks_bring_the_window_to_one_segment_and_ssthresh_to_two() -> None:
+    for control in (Reno(MSS, 10 * MSS), Cubic(MSS, 10 * MSS)):
+        for i in range(40):
+            control.marked(control.window, i)
+        assert control.window == MSS
+        assert control.ssthresh == 2 * MSS
+
+
+@pytest.mark.requirement("RFC 9438 4.2", "RFC 9438 5.8")
+def test_time_without_need_of_the_window_does_not_count() -> None:
+    """Ten minutes of an application that asks for little: the curve goes on where it was."""
+    for quiet in (False, True):
+        control = Cubic(MSS, 100 * MSS)
+        control.lost(100 * MSS, 0)
+        before = grow(control, 0, SECOND)
+        if not quiet:
+            control.limited()
+        later = 600 * SECOND
+        assert control.acked(MSS, RTT, later) - before < MSS
+        assert 97 * MSS < grow(control, later, later + int(3.3 * SECOND)) < 102 * MSS
+
+
+def test_segments_of_another_size() -> None:
+    control = Cubic(MSS, 100 * MSS)
+    control.lost(100 * MSS, 0)
+    control.mss_now(MSS // 2)
+    assert control.window == 70 * MSS
+    now = 0
+    while now < int(4.217 * SECOND * 2 ** (1 / 3)):
+        for _ in range(control.window // (MSS // 2)):
+            control.acked(MSS // 2, RTT, now)
+        now += RTT
+    assert 97 * MSS < control.window < 103 * MSS
+    assert Reno(MSS, MSS).mss_now(2 * MSS) == 2 * MSS
+
+
+def test_pacing_is_faster_than_the_window_opens() -> None:
+    control = Reno(MSS, 10 * MSS)
+    assert control.paced_at(0) == 0
+    assert control.paced_at(RTT) == 2 * 10 * MSS * 5
+    control.lost(10 * MSS, 0)
+    assert control.paced_at(RTT) == 5 * MSS * 5 * 12 // 10
