@@ -13,3 +13,7 @@ class ConnectionClosed(CortenError):
 
     def __init__(self) -> None:
         super().__init__("the connection is closed: its on_close has been called")
+
+
+class ResolutionError(OSError):
+    """A name could not be resolved; the text says which, and why."""

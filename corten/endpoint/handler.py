@@ -63,3 +63,11 @@ def doors_of(handler: object) -> Doors:
             raise TypeError(f"{cls.__name__} is not a corten.Handler: make it a subclass")
         doors = _known[cls] = Doors(cls, Handler)
     return doors
+
+
+@cython.ccall
+def hand_over(connection: Connection, handler: object) -> cython.void:
+    """From its next event on, the connection is this handler's. TypeError when it is no Handler."""
+    doors: Doors = doors_of(handler)
+    connection.handler = handler
+    connection.doors = doors
