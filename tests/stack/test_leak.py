@@ -6,7 +6,7 @@ from corten.core.arena import Memory
 from corten.core.frame import ReceiveBatch
 from corten.endpoint.handler import Handler
 from corten.sim.script import Trace, pattern
-from tests.stack import frames
+from tests.malformed import frames
 from tests.stack.link import Link
 
 
