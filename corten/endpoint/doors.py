@@ -22,9 +22,11 @@ class Doors:
     on_writable: Callable[..., object]
     on_eof: Callable[..., object]
     on_timeout: Callable[..., object]
+    on_trouble: Callable[..., object]
     on_close: Callable[..., object]
     wants_open: cython.bint
     wants_writable: cython.bint
+    wants_trouble: cython.bint
     wants_close: cython.bint
 
     def __init__(self, cls: type, base: type) -> None:
@@ -33,7 +35,9 @@ class Doors:
         self.on_writable = cls.on_writable  # type: ignore[attr-defined]
         self.on_eof = cls.on_eof  # type: ignore[attr-defined]
         self.on_timeout = cls.on_timeout  # type: ignore[attr-defined]
+        self.on_trouble = cls.on_trouble  # type: ignore[attr-defined]
         self.on_close = cls.on_close  # type: ignore[attr-defined]
         self.wants_open = self.on_open is not base.on_open  # type: ignore[attr-defined]
         self.wants_writable = self.on_writable is not base.on_writable  # type: ignore[attr-defined]
+        self.wants_trouble = self.on_trouble is not base.on_trouble  # type: ignore[attr-defined]
         self.wants_close = self.on_close is not base.on_close  # type: ignore[attr-defined]

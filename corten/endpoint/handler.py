@@ -46,6 +46,11 @@ class Handler:
         """The time of `set_timeout` is over; the default aborts."""
         connection.abort()
 
+    def on_trouble(self, connection: Connection, error: Exception) -> None:
+        """The connection lives but nothing gets through: a router says why (OSError: host or
+        network unreachable, …), or three transmissions went unanswered (TimeoutError). What ends it
+        comes in `on_close`. The kernel's connections do not tell."""
+
     def on_close(self, connection: Connection, error: Exception | None) -> None:
         """Nothing more will happen. `error` is None after an orderly close of both directions."""
 

@@ -19,6 +19,7 @@ class App(Handler):
         self.data = bytearray()
         self.events: list[str] = []
         self.error: Exception | None = None
+        self.troubles: list[Exception] = []
 
     def on_open(self, connection: Any) -> None:
         self.connection = connection
@@ -34,6 +35,9 @@ class App(Handler):
 
     def on_eof(self, connection: Any) -> None:
         self.events.append("eof")
+
+    def on_trouble(self, connection: Any, error: Exception) -> None:
+        self.troubles.append(error)
 
     def on_timeout(self, connection: Any) -> None:
         self.events.append("timeout")

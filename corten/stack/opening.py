@@ -15,6 +15,7 @@ from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
+from cython.cimports.corten.tcp.ephemeral import EphemeralPorts
 from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
@@ -24,9 +25,14 @@ from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.wire.address import is_host_v4, parse_address
 
-if not cython.compiled:
-    EPHEMERAL_FIRST = 32768  # RFC 6056 says 1024; these leave room for servers
-    EPHEMERAL_COUNT = 28232
+SECONDS = {  # options in seconds, and the settings they make
+    "timeout": "syn_timeout_ns",
+    "user_timeout": "user_timeout_ns",
+    "keepalive": "keepalive_ns",
+    "keepalive_interval": "keepalive_interval_ns",
+    "linger": "linger_ns",
+}
+KEEPALIVE_SECONDS = 7200  # keepalive=True (MUST-28)
 
 
 @cython.final
@@ -36,12 +42,12 @@ class Opener:
 
     host: TcpHost
     routes: RouteTable
-    _chance: Chance
+    _ports: EphemeralPorts
 
     def __init__(self, host: TcpHost, chance: Chance) -> None:
         self.host = host
         self.routes = host.routes
-        self._chance = chance
+        self._ports = EphemeralPorts(host, chance)
 
     def listen(
         self, port: int, factory: Callable[[], Handler], address: str | None, options: dict
@@ -53,7 +59,7 @@ class Opener:
             local = parse_address(address) if address is not None else None
         except ValueError as error:
             raise CortenError(str(error)) from None
-        config: Config = self.host.config.with_settings(options)
+        config: Config = self.host.config.with_settings(_settings(options))
         at_port: list = self.host.listeners.setdefault(port, [])
         other: Listener
         for other in at_port:
@@ -74,14 +80,11 @@ class Opener:
         if not 1 <= port <= 65535:
             raise CortenError(f"port {port}: must be between 1 and 65535")
         source: Any = options.pop("source", None) or (None, None)
-        seconds = options.pop("timeout", None)
-        if seconds is not None:
-            options["syn_timeout_ns"] = int(float(str(seconds)) * 1e9)
         path: Path = self._path(address, source[0])
         if self.host.live >= self.host.config.connections_max:
             raise CortenError(f"{self.host.live} connections are open: see connections_max")
+        config: Config = self.host.config.with_settings(_settings(options))
         local_port, flow_hash = self._local_port(path, port, address, source[1])
-        config: Config = self.host.config.with_settings(options)
         handler = factory()
         doors: Doors = doors_of(handler)
         connection: TcpConnection = open_active(
@@ -123,7 +126,10 @@ class Opener:
     ) -> tuple[int, int]:
         """Our end's port, the one asked for or an ephemeral one, and the hash of the flow."""
         if not wanted:
-            return self._free_port(path, port, address)
+            free: int = self._ports.choose(path, port)
+            if free == 0:
+                raise CortenError(f"no free local port towards {address}:{port}: add an address")
+            return free, self.host.hash_path(path, free, port)
         if not 1 <= wanted <= 65535:
             raise CortenError(f"source port {wanted}: must be between 1 and 65535")
         flow_hash = self.host.hash_path(path, wanted, port)
@@ -131,14 +137,18 @@ class Opener:
             raise CortenError(f"source port {wanted} is in use towards {address}:{port}")
         return wanted, flow_hash
 
-    def _free_port(self, path: Path, port: int, address: str) -> tuple[int, int]:
-        """An ephemeral port, from a random start (RFC 6056 3.3.1)."""
-        start: int = self._chance.below(EPHEMERAL_COUNT)
-        for i in range(EPHEMERAL_COUNT):
-            local_port = EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT
-            flow_hash = self.host.hash_path(path, local_port, port)
-            if self.host.exchange.is_elsewhere(flow_hash):
-                continue
-            if not self.host.in_use(path, local_port, port, flow_hash):
-                return local_port, flow_hash
-        raise CortenError(f"no free local port towards {address}:{port}: add an address")
+
+def _settings(options: dict) -> dict:
+    """Config's settings from the options of a call: those in seconds become nanoseconds."""
+    settings = dict(options)
+    for name, setting in SECONDS.items():
+        value = settings.pop(name, None)
+        if value is None:
+            continue
+        if name == "keepalive" and value is True:
+            value = KEEPALIVE_SECONDS
+        try:
+            settings[setting] = int(float(value) * 1e9)
+        except (TypeError, ValueError, OverflowError):
+            raise CortenError(f"{name}={value!r}: a number of seconds") from None
+    return settings

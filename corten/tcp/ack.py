@@ -59,8 +59,10 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         on_duplicate(host, tcb, fresh, now)
     elif fresh:
         on_duplicate(host, tcb, fresh, now)
-    if tcb.snd_wnd == 0:
-        tcb.retry_since = 0  # a shut window whose probes are answered may last for ever (MUST-37)
+    if tcb.snd_wnd == 0 and tcb.config.user_timeout_ns == 0 and not tcb.fin_queued:
+        # a shut window whose probes are answered may last for ever (MUST-37), but for who has
+        # closed, or has set a user timeout (RFC 5482 3)
+        tcb.retry_since = 0
     return ACCEPTED
 
 

@@ -16,7 +16,12 @@ LIMITS = {  # smallest and largest value; the others only must not be negative
     "rto_min_ns": (1, FOREVER),
     "rto_initial_ns": (1, FOREVER),
     "rto_max_ns": (1, FOREVER),
-    "user_timeout_ns": (1, FOREVER),
+    "r2_ns": (1, FOREVER),
+    "user_timeout_ns": (0, FOREVER),
+    "keepalive_ns": (0, FOREVER),
+    "keepalive_interval_ns": (1, FOREVER),
+    "keepalive_count": (1, 1000),
+    "linger_ns": (-1, FOREVER),
     "syn_timeout_ns": (1, FOREVER),
     "syn_ack_retries": (0, 255),
     "time_wait_ns": (1, FOREVER),
@@ -31,6 +36,9 @@ LIMITS = {  # smallest and largest value; the others only must not be negative
 }
 
 
+BITS = ("sack", "timestamps", "window_scale", "nagle", "pacing", "rfc1337")  # on or off
+
+
 @cython.final
 @cython.cclass
 class Config:
@@ -42,13 +50,18 @@ class Config:
     rto_min_ns: cython.longlong  # writable; RFC 6298 2.4 says 1 s; deployed stacks use 200 ms
     rto_initial_ns: cython.longlong  # writable; RFC 6298 2.1
     rto_max_ns: cython.longlong  # writable; RFC 6298 2.5: at least 60 s
-    user_timeout_ns: (
-        cython.longlong
-    )  # writable; R2: unacknowledged this long, the connection ends (RFC 9293 3.8.3)
+    r2_ns: cython.longlong  # writable; unacknowledged this long, the connection ends (SHLD-11)
+    # writable; 0: none. In place of R2, and at a shut window whose probes are answered as well
+    user_timeout_ns: cython.longlong  # writable; RFC 5482; its option is neither sent nor obeyed
+    keepalive_ns: cython.longlong  # writable; silence before the first probe; 0: none (MUST-25)
+    keepalive_interval_ns: cython.longlong  # writable; between probes
+    keepalive_count: cython.uint  # writable; probes without an answer that end it (MUST-26)
+    linger_ns: cython.longlong  # writable; after `close`, then RST; 0: at once; -1: no limit but R2
     syn_timeout_ns: cython.longlong  # writable; R2 for SYN: at least 3 minutes (MUST-23)
-    syn_ack_retries: cython.uint  # writable; of a passive open
+    syn_ack_retries: cython.uint  # writable; of a passive open; 7 take 3 minutes (MUST-23)
     time_wait_ns: cython.longlong  # writable; 2 MSL; RFC 9293 says MSL 2 min, deployed stacks 30 s
     time_wait_max: cython.Py_ssize_t  # writable; the oldest gives way
+    rfc1337: cython.bint  # writable; a RST does not end TIME-WAIT (RFC 9293 3.10.7.4: it does)
     fin_wait_ns: cython.longlong  # writable; FIN-WAIT-2 of a connection whose application is gone
     delayed_ack_ns: cython.longlong  # writable; under 500 ms (MUST-40)
     receive_buffer: cython.Py_ssize_t  # writable; octets; bounds the window and what may be held
@@ -69,11 +82,17 @@ class Config:
         self.rto_min_ns = 200 * MS
         self.rto_initial_ns = SECOND
         self.rto_max_ns = 60 * SECOND
-        self.user_timeout_ns = 120 * SECOND
+        self.r2_ns = 120 * SECOND
+        self.user_timeout_ns = 0
+        self.keepalive_ns = 0
+        self.keepalive_interval_ns = 75 * SECOND
+        self.keepalive_count = 9
+        self.linger_ns = -1
         self.syn_timeout_ns = 180 * SECOND
-        self.syn_ack_retries = 5
+        self.syn_ack_retries = 7
         self.time_wait_ns = 60 * SECOND
         self.time_wait_max = 32768
+        self.rfc1337 = True
         self.fin_wait_ns = 60 * SECOND
         self.delayed_ack_ns = 40 * MS
         self.receive_buffer = 256 * 1024
@@ -101,9 +120,8 @@ class Config:
     def _set(self, name: str, value: object) -> None:
         """One setting; numbers only where a number is, and of a size that C can hold."""
         kinds = (str,) if name in ("congestion", "ecn") else (int,)
-        bits = name in ("sack", "timestamps", "window_scale", "nagle", "pacing")
         known = isinstance(value, kinds) or (name == "congestion" and callable(value))
-        if not known or (bits and value not in (0, 1)):
+        if not known or (name in BITS and value not in (0, 1)):
             raise CortenError(f"{name}={value!r}: not a value for this setting")
         low, high = LIMITS.get(name, (0, FOREVER))
         if isinstance(value, int) and not low <= value <= high:

@@ -265,7 +265,12 @@ class TcpConnection(Tcb):
         if self.state == SYN_SENT:
             host.finish(self, ConnectionAbortedError("closed before it was established"))
             return
+        if self.config.linger_ns == 0:
+            self.abort()
+            return
         self.fin_queued = True
+        if self.config.linger_ns > 0:
+            self.end_at = host.now + self.config.linger_ns
         host.mark(self)
 
     @cython.ccall

@@ -21,6 +21,7 @@ from cython.cimports.corten.tcp.state import (
     EVENT_EOF,
     EVENT_OPEN,
     EVENT_TIMEOUT,
+    EVENT_TROUBLE,
     EVENT_WRITABLE,
 )
 from cython.cimports.corten.tcp.tcb import Tcb
@@ -77,6 +78,10 @@ def _events(tcb: TcpConnection) -> cython.void:
         tcb.events &= ~EVENT_TIMEOUT
         if tcb.state != CLOSED:
             doors.on_timeout(handler, tcb)
+    if tcb.events & EVENT_TROUBLE:
+        tcb.events &= ~EVENT_TROUBLE
+        if tcb.state != CLOSED:
+            doors.on_trouble(handler, tcb, tcb.error or TimeoutError("nothing is acknowledged"))
 
 
 @cython.cfunc

@@ -105,7 +105,9 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     tcb.retries = 0
     tcb.rtx_at = 0
     tcb.rtt_at = 0
-    tcb.end_at = 0
+    tcb.heard_at = now
+    tcb.end_at = now + tcb.config.keepalive_ns if tcb.config.keepalive_ns != 0 else 0
+    tcb.error = None
     tcb.recovery = OPEN
     tcb.snd_una = seq_add(tcb.iss, 1)
     tcb.recover = tcb.iss

@@ -277,10 +277,10 @@ class TcpHost:
         tcb.error = error
         if error is None:
             self.counters.add(CONNECTIONS_CLOSED)
-        elif isinstance(error, TimeoutError):
-            self.counters.add(CONNECTIONS_TIMED_OUT)
-        else:
+        elif isinstance(error, ConnectionError):
             self.counters.add(CONNECTIONS_RESET)
+        else:
+            self.counters.add(CONNECTIONS_TIMED_OUT)  # nothing came through
         tcb.events |= EVENT_CLOSE
         self.mark(tcb)
 

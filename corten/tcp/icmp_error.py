@@ -1,15 +1,16 @@
 """ICMP errors about a connection (RFC 9293 3.9.2.2, RFC 5461), as far as they can be believed
 (RFC 5927: the quote must lie in what is outstanding).
 
-Unreachable port or protocol, and what an administrator forbids, end an open that is under way;
-once established no error ends a connection, its own timers do. Fragmentation needed (RFC 1191)
-makes segments smaller: this stack never lets a router cut its packets.
+What `cause` lists as hard ends an open that is under way; any other is kept for whoever asks, and
+for the timer that may end the connection: once established no error does. Fragmentation needed
+(RFC 1191) makes segments smaller: this stack never lets a router cut its packets.
 """
 
 from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.serial import seq_between
+from cython.cimports.corten.tcp.cause import ends_an_open, icmp_cause, report_trouble
 from cython.cimports.corten.tcp.enter import TIMESTAMP_OPTION_LEN
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.recovery import on_timeout
@@ -17,8 +18,6 @@ from cython.cimports.corten.tcp.state import SYN_RECEIVED, SYN_SENT
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.icmpv4 import (
     ICMP_FRAGMENTATION_NEEDED,
-    ICMP_PORT_UNREACHABLE,
-    ICMP_PROTOCOL_UNREACHABLE,
     ICMP_UNREACHABLE,
 )
 from cython.cimports.corten.wire.reason import ACCEPTED, ICMP_BAD_QUOTE, ICMP_ERRORS_IN
@@ -26,9 +25,6 @@ from cython.cimports.corten.wire.tcp import TCP_HEADER_LEN
 
 if not cython.compiled:
     PATH_MTU_MIN = 552  # a smaller one is a lie more often than a link
-    NET_PROHIBITED = 9
-    HOST_PROHIBITED = 10
-    COMMUNICATION_PROHIBITED = 13
 
 
 @cython.cfunc
@@ -47,17 +43,16 @@ def icmp_error_arrives(
     if not seq_between(quoted_seq, tcb.snd_una, tcb.snd_nxt):
         return ICMP_BAD_QUOTE
     host.counters.add(ICMP_ERRORS_IN)
-    if type != ICMP_UNREACHABLE:
-        return ACCEPTED
-    if code == ICMP_FRAGMENTATION_NEEDED:
+    if type == ICMP_UNREACHABLE and code == ICMP_FRAGMENTATION_NEEDED:
         if mtu < cython.cast(cython.uint, quoted_len) and mtu >= PATH_MTU_MIN:
             tcb.path.lower_mtu(mtu, now)
             _shrink(host, tcb, now)
-    elif tcb.state == SYN_SENT:
-        if code in (ICMP_PORT_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE):
-            host.finish(tcb, ConnectionRefusedError("connection refused: unreachable there"))
-        elif code in (NET_PROHIBITED, HOST_PROHIBITED, COMMUNICATION_PROHIBITED):
-            host.finish(tcb, ConnectionRefusedError("connection prohibited by a router"))
+        return ACCEPTED
+    if tcb.state == SYN_SENT and ends_an_open(type, code):
+        host.finish(tcb, icmp_cause(type, code))
+        return ACCEPTED
+    tcb.error = icmp_cause(type, code)
+    report_trouble(host, tcb)
     return ACCEPTED
 
 

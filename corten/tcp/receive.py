@@ -67,8 +67,8 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         tcb.ack_now = True
     _note_size(tcb, seg)
     host.mark(tcb)
-    if tcb.end_at != 0:
-        tcb.end_at = now + tcb.config.fin_wait_ns  # FIN-WAIT-2, and the peer is alive
+    if tcb.end_at != 0 and tcb.state == FIN_WAIT_2:
+        tcb.end_at = now + tcb.config.fin_wait_ns  # the peer is alive
     if seq != tcb.rcv_nxt:
         return _keep_early(host, tcb, seg, seq, at, length, fin)
     if tcb.reassembly is not None and length > 0:

@@ -52,6 +52,7 @@ if not cython.compiled:
 @cython.cfunc
 def segment_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
     """Run the checks; ACCEPTED, or the reason for the drop."""
+    tcb.heard_at = now
     reason: cython.int = _predicted(host, tcb, seg, now)
     if reason >= 0:
         return reason

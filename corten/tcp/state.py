@@ -38,6 +38,7 @@ EVENT_EOF: cython.uint = 4
 EVENT_WRITABLE: cython.uint = 8
 EVENT_TIMEOUT: cython.uint = 16
 EVENT_CLOSE: cython.uint = 32
+EVENT_TROUBLE: cython.uint = 64
 
 # loss recovery
 OPEN: cython.uint = 0  # nothing known to be lost

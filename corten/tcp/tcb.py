@@ -118,12 +118,13 @@ class Tcb(Connection):
     rtx_at: cython.longlong  # retransmission, or window probe
     ack_at: cython.longlong  # delayed acknowledgement
     user_at: cython.longlong  # set_timeout
-    end_at: cython.longlong  # FIN_WAIT_2 without an application, SYN_SENT's limit
+    end_at: cython.longlong  # SYN_SENT's limit, FIN_WAIT_2, linger, keep-alive: see `patience`
+    heard_at: cython.longlong  # when the peer's last segment came
 
     # -- work due in this breath
     active: cython.bint  # in TcpHost.active
     events: cython.uint
-    error: Any  # what on_close will say
+    error: Any  # what on_close will say; before, the last soft error
     eof_delivered: cython.bint
     closed: cython.bint  # on_close was delivered
 
@@ -155,7 +156,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.recovery = tcb.recover = tcb.rtx_nxt = tcb.rtt_seq = 0
     tcb.duplicate_acks = tcb.sack_lost = tcb.retries = 0
     tcb.retry_since = tcb.sent_at = 0
-    tcb.armed_at = tcb.rtx_at = tcb.ack_at = tcb.user_at = tcb.end_at = 0
+    tcb.armed_at = tcb.rtx_at = tcb.ack_at = tcb.user_at = tcb.end_at = tcb.heard_at = 0
     tcb.active = tcb.eof_delivered = tcb.closed = False
     tcb.events = 0
 

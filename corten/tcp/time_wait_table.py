@@ -16,6 +16,7 @@ from cython.cimports.corten.tcp.host import TIME_WAIT_IDS, TcpHost
 from cython.cimports.corten.tcp.time_wait import TimeWait
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
+    SEGMENT_DONE,
     TCP_BAD_ACK,
     TCP_BAD_SEQUENCE,
     TCP_BAD_STATE,
@@ -100,10 +101,13 @@ def next_time_wait(host: TcpHost) -> cython.longlong:
 def time_wait_arrives(
     host: TcpHost, ended: TimeWait, seg: Segment, now: cython.longlong
 ) -> cython.int:
-    """A segment in TIME-WAIT (RFC 9293 3.10.7.4; RFC 1337: a RST does not end it). A SYN that may
-    reopen it has been seen to by the caller."""
+    """A segment in TIME-WAIT (RFC 9293 3.10.7.4; RFC 1337: a RST does not end it,
+    unless `rfc1337` is off). A SYN that may reopen it has been seen to by the caller."""
     if seg.flags & RST:
-        return TCP_BAD_STATE
+        if host.config.rfc1337 or seg.seq != ended.rcv_nxt:
+            return TCP_BAD_STATE
+        remove_time_wait(host, ended)
+        return SEGMENT_DONE
     if seg.flags & (SYN | ACK) == 0 and ended.accepts(seg):
         return TCP_NO_ACK_BIT
     if seg.flags & FIN and seq_add(seg.seq, seg.length()) == ended.rcv_nxt:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.serial import seq_sub
+from cython.cimports.corten.tcp.cause import report_trouble, timed_out
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.output import send_probe
+from cython.cimports.corten.tcp.patience import patience_ends, patience_of
 from cython.cimports.corten.tcp.recovery import on_timeout
 from cython.cimports.corten.tcp.rtt import back_off
 from cython.cimports.corten.tcp.state import (
@@ -33,11 +35,9 @@ def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     if tcb.state == CLOSED:
         return
     if tcb.end_at != 0 and tcb.end_at <= now:
-        tcb.end_at = 0
-        opening: cython.bint = tcb.state & (SYN_SENT | SYN_RECEIVED) != 0
-        what: str = "connect" if opening else "waiting for the peer's FIN"
-        host.finish(tcb, TimeoutError(f"{what}: timed out"))
-        return
+        patience_ends(host, tcb, now)
+        if tcb.state == CLOSED:
+            return
     if tcb.ack_at != 0 and tcb.ack_at <= now:
         tcb.ack_at = 0
         tcb.ack_now = True
@@ -57,19 +57,25 @@ def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
 @cython.cfunc
 def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     """RFC 6298 5.4 to 5.7, or a window probe (RFC 9293 3.8.6.1) when nothing is outstanding."""
-    if tcb.retries == 0 or tcb.retry_since == 0:
-        tcb.retry_since = now
-    elif (
-        now - tcb.retry_since >= tcb.config.user_timeout_ns
-        and tcb.state & (SYN_SENT | SYN_RECEIVED) == 0
-    ):
-        host.finish(tcb, TimeoutError("the peer acknowledges nothing: timed out"))
+    limit: cython.longlong = patience_of(tcb)
+    if tcb.retries == 0:
+        tcb.retry_since = max(1, now - tcb.rto)  # when the timer was set
+        if limit != 0:
+            tcb.error = None  # what a router said of an earlier trouble
+    elif tcb.retry_since == 0:
+        tcb.retry_since = now  # a probe of a shut window was answered since
+    if limit != 0 and now - tcb.retry_since >= limit:
+        timed_out(host, tcb, "the peer acknowledges nothing: timed out")
         return
     tcb.retries += 1
     if tcb.retries >= DOUBT_AFTER:
         tcb.path.neighbour.doubt(now)
+    if tcb.retries == DOUBT_AFTER:
+        report_trouble(host, tcb)
     back_off(tcb, tcb.config.rto_max_ns)
     tcb.rtx_at = now + tcb.rto
+    if limit != 0 and (tcb.end_at == 0 or tcb.end_at > tcb.retry_since + limit):
+        tcb.end_at = tcb.retry_since + limit
     if tcb.state == SYN_RECEIVED:
         if tcb.passive and tcb.retries > tcb.config.syn_ack_retries:
             _forget_half_open(host, tcb)

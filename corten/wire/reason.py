@@ -129,6 +129,12 @@ if not cython.compiled:
     ECN_MARKS_IN = 212
     ECN_REDUCTIONS = 213
     PACED_WAITS = 214
+    # -- a connection's life
+    SYN_COOKIES_OUT = 220
+    SYN_COOKIES_IN = 221
+    KEEPALIVE_PROBES = 222
+    PATH_MTU_LOWERED = 223
+    PATH_MTU_PROBES = 224
     SEGMENT_DONE = 255  # no drop and no event: the checks of a segment end here
 
 COUNTERS_LEN = 256

@@ -23,16 +23,6 @@ def error(t: Trace, type: int = 3, code: int = 1, seq: int = 0, **fields: object
     t.inject(bytes(head / ICMP(type=type, code=code, nexthopmtu=fields.get("mtu", 0)) / cut))
 
 
-@pytest.mark.requirement("RFC 9293 SHLD-26")
-@pytest.mark.parametrize("code", [2, 3, 9, 10, 13])
-def test_a_hard_error_ends_an_open(code: int) -> None:
-    t = Trace(check=False).syn_sent()
-    error(t, code=code)
-    assert t.app.events == ["close"] and isinstance(t.app.error, ConnectionRefusedError)
-    assert count(t, "icmp_errors_in") == 1
-    t.finish()
-
-
 @pytest.mark.requirement("RFC 9293 MUST-56", "RFC 9293 SHLD-25")
 @pytest.mark.parametrize(("type", "code"), [(3, 0), (3, 1), (3, 5), (11, 0), (12, 0)])
 def test_a_soft_error_ends_nothing(type: int, code: int) -> None:

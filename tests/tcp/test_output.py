@@ -122,7 +122,7 @@ def test_a_full_batch_delays_a_probe() -> None:
 
 @pytest.mark.requirement("RFC 9293 MUST-36", "RFC 9293 MUST-37", "RFC 9293 SHLD-30")
 def test_probes_go_on_while_they_are_answered() -> None:
-    t = Trace(check=False, user_timeout_ns=10**10).established(win=0)
+    t = Trace(check=False, r2_ns=10**10).established(win=0)
     t.app.send(b"x" * 100)
     last = 0.0
     gaps = []
@@ -140,7 +140,7 @@ def test_probes_go_on_while_they_are_answered() -> None:
 
 
 def test_probes_that_nobody_answers_end_the_connection() -> None:
-    t = Trace(check=False, user_timeout_ns=10**10).established(win=0)
+    t = Trace(check=False, r2_ns=10**10).established(win=0)
     t.app.send(b"x" * 100)
     t.advance(60_000)
     assert isinstance(t.app.error, TimeoutError)

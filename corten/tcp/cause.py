@@ -1,0 +1,75 @@
+"""Why a connection came to nothing: what ICMP reported, or that nobody answered.
+
+A soft error (RFC 9293 3.9.2.2: network or host unreachable, and the like) ends nothing. It is kept
+in `Tcb.error`, told to a handler that has an `on_trouble` (MUST-47, SHLD-20), and becomes the cause
+when a timer ends the connection. The mapping is the one programs know from Linux; protocol
+unreachable is told as port unreachable, both mean that nobody is there.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import cython
+from cython.cimports.corten.endpoint.doors import Doors
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.state import EVENT_TROUBLE, SYNCHRONIZED
+from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.wire.icmpv4 import ICMP_UNREACHABLE
+
+TIME_EXCEEDED = 11
+
+UNREACHABLE = {  # code of RFC 792 and RFC 1122 3.2.2.1: (errno, what it says, ends an open)
+    0: (errno.ENETUNREACH, "network unreachable", False),
+    1: (errno.EHOSTUNREACH, "host unreachable", False),
+    2: (errno.ECONNREFUSED, "protocol unreachable", True),
+    3: (errno.ECONNREFUSED, "port unreachable", True),
+    4: (errno.EMSGSIZE, "a packet was too big", False),
+    5: (errno.EOPNOTSUPP, "source route failed", False),
+    6: (errno.ENETUNREACH, "network unknown", True),
+    7: (errno.EHOSTDOWN, "host unknown", True),
+    8: (errno.ENONET, "source host isolated", True),
+    9: (errno.ENETUNREACH, "network prohibited", True),
+    10: (errno.EHOSTUNREACH, "host prohibited", True),
+    11: (errno.ENETUNREACH, "network unreachable for this type of service", False),
+    12: (errno.EHOSTUNREACH, "host unreachable for this type of service", False),
+    13: (errno.EHOSTUNREACH, "prohibited by a router", True),
+    14: (errno.EHOSTUNREACH, "host precedence violation", True),
+    15: (errno.EHOSTUNREACH, "precedence cutoff in effect", True),
+}
+
+
+@cython.cfunc
+def icmp_cause(type: cython.uint, code: cython.uint) -> object:
+    """The exception that an ICMPv4 error stands for."""
+    if type == ICMP_UNREACHABLE:
+        number, text, _ = UNREACHABLE.get(code, UNREACHABLE[1])
+        return OSError(number, text)
+    if type == TIME_EXCEEDED:
+        return OSError(errno.EHOSTUNREACH, "time exceeded on the way")
+    return OSError(errno.EPROTO, "parameter problem")
+
+
+@cython.cfunc
+def ends_an_open(type: cython.uint, code: cython.uint) -> cython.bint:
+    """Whether it is a hard error while a connection is being opened (RFC 5461 4.1 on why none is
+    afterwards)."""
+    return type == ICMP_UNREACHABLE and code in UNREACHABLE and bool(UNREACHABLE[code][2])
+
+
+@cython.cfunc
+def timed_out(host: TcpHost, tcb: Tcb, text: str) -> cython.void:
+    """A timer ends the connection: by what the network last said of it, if it said anything."""
+    error: object = tcb.error
+    if error is None and tcb.path.neighbour.mac == 0 and tcb.state & SYNCHRONIZED == 0:
+        error = OSError(errno.EHOSTUNREACH, "its neighbour does not answer")
+    host.finish(tcb, TimeoutError(text) if error is None else error)
+
+
+@cython.cfunc
+def report_trouble(host: TcpHost, tcb: Tcb) -> cython.void:
+    """Tell a handler that wants to know: `Tcb.error`, or that nothing is acknowledged (SHLD-9)."""
+    doors: Doors | None = tcb.doors
+    if doors is not None and doors.wants_trouble:
+        tcb.events |= EVENT_TROUBLE
+        host.mark(tcb)
