@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from corten.core.chance import Chance
 from corten.sim.fault import Fault, Weather, flip_bit
+from corten.sim.packet import codepoint, mark
 from corten.sim.router import ETHERNET_LEN, too_big
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Link:
         self.is_up = True
         self.narrow_mtu = 0  # in the middle of the link; 0: as at its ends
         self.tells = True  # whether who drops there says so by ICMP
+        self.mark_len = 0  # octets that wait; from there on capable packets are marked (RFC 3168)
+        self.marked = 0
         self._chance: Chance = network.chance.fork(1000 + index)
         self._faults: dict[int, list[Fault]] = {}
         self._free_at: dict[Port, int] = {}
@@ -77,6 +80,10 @@ class Link:
             self._carry(now, departs, port, number, frame)
             self._release(now, departs, port)
             return
+        if self.mark_len and codepoint(frame) and self._waiting(now, port) > self.mark_len:
+            frame = mark(frame)
+            self.marked += 1
+            self.network.trace.remark(now, number, "marked")
         if any(fault.kind == "swap" for fault in self._faults.get(number, ())):
             self._held[port] = (number, frame)
             # with nothing after it to swap with, it is only late
@@ -89,11 +96,15 @@ class Link:
         if not self.rate:
             return now
         free_at = max(now, self._free_at[port])
-        waiting = (free_at - now) * self.rate // (8 * SECOND)
+        waiting = self._waiting(now, port)
         if waiting + length > self.queue_len and waiting:
             return None
         self._free_at[port] = free_at + length * 8 * SECOND // self.rate
         return self._free_at[port]
+
+    def _waiting(self, now: int, port: Port) -> int:
+        """Octets in a port's queue."""
+        return max(0, self._free_at[port] - now) * self.rate // (8 * SECOND)
 
     def _release(self, now: int, departs: int, port: Port) -> None:
         number, frame = self._held.pop(port)

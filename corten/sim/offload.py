@@ -118,7 +118,9 @@ def _join(first: tuple[bytes, int], second: bytes) -> tuple[bytes, int] | None:
         return None
     size = first[1] or len(a.payload)
     follows = (a.seq + len(a.payload)) & 0xFFFFFFFF == b.seq and len(a.payload) % size == 0
-    same = (a.ack, a.window, a.options, a.ttl) == (b.ack, b.window, b.options, b.ttl)
+    same = (a.ack, a.window, a.options, a.ttl, a.ecn) == (
+        b.ack, b.window, b.options, b.ttl, b.ecn,
+    )  # fmt: skip
     if not (follows and same) or len(b.payload) > size:
         return None
     if len(first[0]) + len(b.payload) > MERGED_MAX:

@@ -56,6 +56,7 @@ class Segment:
     ip_len: int = 0
     urgent: int = 0
     ttl: int = 64
+    ecn: int = 0  # the IP header's codepoint: 0 not capable, 2 ECT(0), 1 ECT(1), 3 CE
 
     @property
     def span(self) -> int:
@@ -70,6 +71,8 @@ class Segment:
         parts = [flags_text(self.flags), f"seq {self.seq}"]
         if self.flags & ACK:
             parts.append(f"ack {self.ack}")
+        if self.ecn:
+            parts.append(("", "ECT(1)", "ECT(0)", "CE")[self.ecn])
         parts.append(f"win {self.window} len {len(self.payload)}")
         options = self.options
         if options.mss is not None:
@@ -132,8 +135,30 @@ def decode(frame: bytes, strict: bool = True) -> Segment | None:
     segment.target_mac = _mac_text(frame[:6])
     segment.source_mac = _mac_text(frame[6:12])
     segment.ttl = ttl
+    segment.ecn = codepoint(frame)
     segment.ip_len = ip_len
     return segment
+
+
+def codepoint(frame: bytes) -> int:
+    """The ECN codepoint of an IP packet in an Ethernet frame; 0 of anything else."""
+    kind = int.from_bytes(frame[12:14], "big")
+    if kind == IPV4:
+        return frame[ETHERNET_LEN + 1] & 3
+    return frame[ETHERNET_LEN + 1] >> 4 & 3 if kind == IPV6 else 0
+
+
+def mark(frame: bytes) -> bytes:
+    """The same packet with CE, as a congested router writes it (RFC 3168 5)."""
+    out = bytearray(frame)
+    if int.from_bytes(frame[12:14], "big") == IPV6:
+        out[ETHERNET_LEN + 1] |= 0x30
+        return bytes(out)
+    out[ETHERNET_LEN + 1] |= 3
+    header = slice(ETHERNET_LEN, ETHERNET_LEN + (frame[ETHERNET_LEN] & 15) * 4)
+    out[24:26] = b"\0\0"
+    out[24:26] = checksum(bytes(out[header])).to_bytes(2, "big")
+    return bytes(out)
 
 
 def _ipv4(packet: bytes) -> tuple[bytes, bytes, int, int, bytes] | None:
@@ -260,10 +285,24 @@ def encode(segment: Segment, raw_options: bytes | None = None) -> bytes:
     tcp[16:18] = total.to_bytes(2, "big")
     macs = bytes.fromhex((segment.target_mac + segment.source_mac).replace(":", ""))
     if len(source) == 16:
-        header = struct.pack("!IHBB", 6 << 28, len(tcp), TCP, segment.ttl) + source + target
+        header = (
+            struct.pack("!IHBB", 6 << 28 | segment.ecn << 20, len(tcp), TCP, segment.ttl)
+            + source
+            + target
+        )
         return macs + IPV6.to_bytes(2, "big") + header + tcp
     header = struct.pack(
-        "!2B3H2BH4s4s", 0x45, 0, 20 + len(tcp), 0, 0x4000, segment.ttl, TCP, 0, source, target
+        "!2B3H2BH4s4s",
+        0x45,
+        segment.ecn,
+        20 + len(tcp),
+        0,
+        0x4000,
+        segment.ttl,
+        TCP,
+        0,
+        source,
+        target,
     )
     header = header[:10] + checksum(header).to_bytes(2, "big") + header[12:]
     return macs + IPV4.to_bytes(2, "big") + header + tcp

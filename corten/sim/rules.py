@@ -145,6 +145,16 @@ def peer_window(end: End, segment: Segment, now: int, limits: Limits, fail: Fail
     fail(f"data up to {stop}, but the peer's window ends at {end.edge_heard}")
 
 
+def capable(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:
+    """ECN-capable is new data alone (RFC 3168 6.1.1, 6.1.4, 6.1.5)."""
+    if segment.ecn == 0:
+        return
+    if segment.flags & SYN or not segment.payload:
+        fail("a SYN or a segment without data is sent as ECN-capable (RFC 3168 6.1.4)")
+    if end.own_offset(segment.seq) < end.snd_max:
+        fail("a retransmission is sent as ECN-capable (RFC 3168 6.1.5)")
+
+
 def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:
     """The same octets again: only after an RTO, or with duplicate ACKs or SACK as the reason."""
     start = end.own_offset(segment.seq)
@@ -273,6 +283,7 @@ RULES = (
     fin_place,
     peer_window,
     same_octets,
+    capable,
     retransmission,
     back_off,
     acknowledgement,

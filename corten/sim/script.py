@@ -204,10 +204,10 @@ class Trace:
 
     def send(self, ms: float, flags: str, seq: int | None = None, ack: int | None = None,
              data: bytes | int = b"", win: int | None = None, raw_options: bytes | None = None,
-             **options: Any) -> None:  # fmt: skip
+             ecn: int = 0, **options: Any) -> None:  # fmt: skip
         """The peer sends a segment `ms` after the event before. Without `seq`: the next octet;
         without `ack`: all that was heard; without `win`: as before. `data` as a number: so many
-        octets of a pattern."""
+        octets of a pattern. `ecn`: the IP header's codepoint."""
         if ms:
             self._run_to(self.last_ns + int(ms * MILLISECOND))
         flow = self.flow
@@ -220,7 +220,7 @@ class Trace:
             THERE, HERE, flow.port, flow.stack_port,
             (flow.isn + seq) & 0xFFFFFFFF,
             ((flow.iss or 0) + ack) & 0xFFFFFFFF if bits & ACK else 0,
-            bits, flow.win, self._options(bits, options), payload, HERE_MAC, THERE_MAC,
+            bits, flow.win, self._options(bits, options), payload, HERE_MAC, THERE_MAC, ecn=ecn,
         )  # fmt: skip
         flow.next = max(flow.next, seq + segment.span)
         self.inject(encode(segment, raw_options))
@@ -330,6 +330,7 @@ class Trace:
             "raw_seq": segment.seq,
             "raw_ack": segment.ack,
             "urgent": segment.urgent,
+            "ecn": segment.ecn,
         }
 
     def _differs(self, segment: Segment, wanted: str) -> None:

@@ -75,6 +75,7 @@ class Inet4:
                 return TCP_TO_BROADCAST
             self.transport.seg.remote_low = remote
             self.transport.seg.local_low = local
+            self.transport.seg.ecn = ip.tos & 3
             return self.transport.segment(batch, i, ip.payload_at, ip.payload_len, now)
         if is_group_mac(self.arrival.link.destination) and not broadcast:
             return IPV4_NOT_OURS  # RFC 1122 3.3.6: a link broadcast of a unicast packet

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.limit import TIMESTAMP_ECHO_MAX
 from cython.cimports.corten.core.serial import seq_ge, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.tcp.ecn import ECN_HOLD
 from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
@@ -142,7 +143,10 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
 @cython.cfunc
 @cython.exceptval(check=False)
 def _window_limited(tcb: Tcb, in_flight: cython.uint) -> cython.bint:
-    """Whether the congestion window was what held us back (RFC 9438 5.8, RFC 7661)."""
+    """Whether the congestion window was what held us back (RFC 9438 5.8, RFC 7661), and it was not
+    reduced in this round for a mark (RFC 3168 6.1.2)."""
+    if tcb.ecn & ECN_HOLD:
+        return False
     window: cython.uint = tcb.congestion.window
     if window < tcb.congestion.ssthresh:
         return in_flight >= window // 2

@@ -13,6 +13,13 @@ from cython.cimports.corten.core.frame import FRAME_SLICES, TransmitBatch
 from cython.cimports.corten.core.limit import U32
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_sub
 from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.tcp.ecn import (
+    ECN_CWR,
+    ECN_ECHO,
+    ECN_SEND,
+    is_new_text,
+    syn_flags,
+)
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
 from cython.cimports.corten.tcp.piece import Piece
@@ -25,6 +32,8 @@ from cython.cimports.corten.wire.reason import (
 )
 from cython.cimports.corten.wire.tcp import (
     ACK,
+    CWR,
+    ECE,
     FIN,
     PSH,
     RST,
@@ -161,6 +170,8 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
     )
     assert used == options
     window: cython.Py_ssize_t = min(tcb.config.receive_buffer, 0xFFFF)  # never scaled
+    if tcb.ecn:
+        flags |= syn_flags(tcb, flags)
     emit_tcp(
         headers,
         at,
@@ -227,6 +238,8 @@ def _header(
     options: cython.Py_ssize_t,
 ) -> cython.void:
     """The fixed header of a segment that acknowledges RCV.NXT: nothing is owed after it."""
+    if tcb.ecn & ECN_ECHO:
+        flags |= ECE
     emit_tcp(
         tcb.path.batch.headers,
         at,
@@ -264,6 +277,15 @@ def emit_data(
         length = sendable
         fin = False
     flags: cython.uint = ACK
+    capable: cython.bint = False
+    if tcb.ecn & ECN_SEND:
+        capable = is_new_text(tcb, seq, length)
+        if capable and tcb.ecn & ECN_CWR:
+            tcb.ecn &= ~ECN_CWR
+            flags |= CWR
+            if length > tcb.snd_mss:  # one segment says it, not each that a link cuts
+                length = tcb.snd_mss
+                fin = False
     if fin:
         flags |= FIN
     if seq_add(seq, cython.cast(cython.uint, length)) == tcb.snd_end and length > 0:
@@ -271,6 +293,8 @@ def emit_data(
     options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
     header_len: cython.Py_ssize_t = TCP_HEADER_LEN + options
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, header_len + length))
+    if capable:
+        path.mark_capable(at)
     if tcb.timestamps_ok:
         emit_timestamp(
             batch.headers, at + TCP_HEADER_LEN, timestamp_of(tcb.ts_offset, now), tcb.ts_recent

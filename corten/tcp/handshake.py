@@ -8,6 +8,7 @@ from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection, new_connection
+from cython.cimports.corten.tcp.ecn import ask, take_syn
 from cython.cimports.corten.tcp.emit import emit_reset, refuse
 from cython.cimports.corten.tcp.enter import (
     become_established,
@@ -115,19 +116,20 @@ def listen_arrives(
     if ended is not None and not seq_gt(tcb.iss, old_nxt):
         tcb.iss = seq_add(old_nxt, REOPEN_DISTANCE)  # RFC 1122 4.2.2.13 (b)
         _place(tcb)
-    _take_syn(tcb, seg, now)
+    _take_syn(host, tcb, seg, now)
     host.half_open[tcb.id] = tcb
     return ACCEPTED
 
 
 @cython.cfunc
-def _take_syn(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+def _take_syn(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
     """The peer's sequence space and its offers."""
     tcb.irs = seg.seq
     tcb.rcv_nxt = seq_add(seg.seq, 1)
     tcb.rcv_adv = tcb.rcv_nxt
     tcb.last_ack_sent = tcb.rcv_nxt
     take_syn_options(tcb, seg, now)
+    take_syn(host, tcb, seg)
 
 
 @cython.cfunc
@@ -154,6 +156,7 @@ def open_active(
     tcb: TcpConnection = new_connection(host, path, config, local_port, remote_port, flow_hash)
     tcb.state = SYN_SENT
     tcb.end_at = now + config.syn_timeout_ns
+    ask(tcb)
     _begin(tcb, host, now)
     return tcb
 
@@ -175,7 +178,7 @@ def syn_sent_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong
         return TCP_BAD_STATE
     if seg.flags & SYN == 0:
         return TCP_BAD_STATE
-    _take_syn(tcb, seg, now)
+    _take_syn(host, tcb, seg, now)
     tcb.rcv_adv = seq_add(tcb.rcv_nxt, min(tcb.config.receive_buffer, 0xFFFF))
     if good_ack and seq_lt(tcb.snd_una, seg.ack):
         become_established(host, tcb, seg, now)

@@ -49,6 +49,7 @@ def connection_info(tcb: Tcb, pipe: int) -> dict[str, object]:
         "ready": tcb.retained_len + tcb.slices_len,
         "sack": tcb.sack_ok,
         "timestamps": tcb.timestamps_ok,
+        "ecn": tcb.ecn & 24 != 0,
         "window_shift": (tcb.snd_shift, tcb.rcv_shift),
     }
 

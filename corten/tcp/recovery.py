@@ -15,6 +15,7 @@ import cython
 from cython.cimports.corten.core.field import get32
 from cython.cimports.corten.core.interval import Ranges
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.tcp.ecn import has_reduced, note_reduction
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.state import FAST, LOSS, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
@@ -169,7 +170,9 @@ def _enter_fast(
     tcb.recover = tcb.snd_nxt
     tcb.rtx_nxt = tcb.snd_una
     tcb.rtt_at = 0  # Karn
-    tcb.congestion.on_loss(outstanding, now)
+    if not has_reduced(tcb):
+        tcb.congestion.on_loss(outstanding, now)
+        note_reduction(tcb)
     host.counters.add(FAST_RETRANSMITS)
 
 

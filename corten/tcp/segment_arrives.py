@@ -16,6 +16,7 @@ from cython.cimports.corten.core.serial import (
     seq_sub,
 )
 from cython.cimports.corten.tcp.ack import acknowledge
+from cython.cimports.corten.tcp.ecn import acknowledged, take_repeated_syn, text_arrives
 from cython.cimports.corten.tcp.emit import emit_reset
 from cython.cimports.corten.tcp.enter import become_established, enter_time_wait
 from cython.cimports.corten.tcp.host import TcpHost
@@ -219,6 +220,8 @@ def fourth_syn(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> c
     if seg.flags & SYN == 0:
         return ACCEPTED
     if tcb.state == SYN_RECEIVED and seg.seq == tcb.irs and seg.flags & ACK == 0:
+        if tcb.ecn:
+            take_repeated_syn(tcb, seg)
         tcb.syn_now = True  # our SYN-ACK was lost: send it again
         host.mark(tcb)
         return SEGMENT_DONE
@@ -240,6 +243,8 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
         become_established(host, tcb, seg, now)
         if seg.flags & SYN:
             return ACCEPTED  # a simultaneous open's SYN-ACK: its window is taken, unscaled
+    if tcb.ecn:
+        acknowledged(host, tcb, seg, now)
     reason: cython.int = acknowledge(host, tcb, seg, now)
     if reason != ACCEPTED:
         challenge(host, tcb, now)
@@ -268,6 +273,8 @@ def sixth_urgent(tcb: Tcb, seg: Segment) -> cython.int:
 @cython.cfunc
 def seventh_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
     """Seventh, process the segment text, and the FIN when everything before it is here."""
+    if tcb.ecn and seg.payload_len > 0:
+        text_arrives(host, tcb, seg)
     return receive_text(host, tcb, seg, now)
 
 

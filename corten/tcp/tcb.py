@@ -87,6 +87,9 @@ class Tcb(Connection):
     reassembly: Reassembly | None  # made on the first out-of-order segment
 
     # -- options agreed
+    ecn: cython.uint  # see `ecn`; 0: not agreed
+    cwr_end: cython.uint  # the last reduction's SND.NXT, while ECN_ROUND says so
+    marks_echoed: cython.uint  # acknowledgements with ECE
     sack_ok: cython.bint
     timestamps_ok: cython.bint
     ts_recent: cython.uint
@@ -149,6 +152,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.passive = False
     _clear_send(tcb)
     _clear_receive(tcb)
+    tcb.ecn = tcb.cwr_end = tcb.marks_echoed = 0
     tcb.sack_ok = tcb.timestamps_ok = False
     tcb.ts_recent = tcb.ts_offset = 0
     tcb.ts_recent_at = 0

@@ -10,6 +10,7 @@ import cython
 from cython.cimports.corten.core.serial import seq_sub
 from cython.cimports.corten.tcp.cause import report_trouble, timed_out
 from cython.cimports.corten.tcp.deadline import retime
+from cython.cimports.corten.tcp.ecn import note_reduction
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.output import send_probe
 from cython.cimports.corten.tcp.patience import patience_ends, patience_of
@@ -90,6 +91,7 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
         if tcb.srtt == 0:
             tcb.rtt_at = 0
         tcb.congestion.on_timeout(seq_sub(tcb.snd_nxt, tcb.snd_una), tcb.retries == 1, now)
+        note_reduction(tcb)
         on_timeout(tcb)
     host.counters.add(RETRANSMISSION_TIMEOUTS)
     host.mark(tcb)

@@ -60,6 +60,7 @@ class Segment(TcpOptions):
     header_len: cython.Py_ssize_t
     payload_at: cython.Py_ssize_t
     payload_len: cython.Py_ssize_t
+    ecn: cython.uint  # writable; the IP header's codepoint (RFC 3168 5)
     gso_size: cython.Py_ssize_t  # writable; payload of each segment merged here, else 0
     checksum_good: cython.bint  # writable; need not be verified
 
@@ -79,6 +80,7 @@ class Segment(TcpOptions):
         self.header_len = 0
         self.payload_at = 0
         self.payload_len = 0
+        self.ecn = 0
         self.gso_size = 0
         self.checksum_good = False
 
