@@ -10,6 +10,8 @@ import cython
 
 U32: cython.ulonglong = 0xFFFF_FFFF
 V4_ALL_ONES: cython.uint = 0xFFFF_FFFF
+LINK_GROUPS_HIGH: cython.ulonglong = 0xFF02_0000_0000_0000  # ff02::/64, the link's groups
+NODE_GROUPS_HIGH: cython.ulonglong = 0xFF01_0000_0000_0000  # ff01::/64, this host's own
 V4_PREFIX: cython.ulonglong = 0xFFFF_0000_0000  # ::ffff:0:0/96, the low half
 
 NEIGHBOUR_FRESH_NS: cython.longlong = 60_000_000_000  # then using it asks again (RFC 1122 2.3.2.1)

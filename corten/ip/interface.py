@@ -6,13 +6,17 @@ import cython
 from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import TransmitBatch
-from cython.cimports.corten.core.limit import U32, V4_ALL_ONES
+from cython.cimports.corten.core.limit import LINK_GROUPS_HIGH, NODE_GROUPS_HIGH, U32, V4_ALL_ONES
 from cython.cimports.corten.ip.neighbour import NeighbourTable
 from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import parse_address, parse_mac, parse_network
+
+if not cython.compiled:
+    ALL_NODES_LOW = 1
+    SOLICITED_NODE = 0x1FF  # ff02::1:ffXX:XXXX: the low half without its last 24 bits
 
 
 @cython.final
@@ -124,6 +128,22 @@ class Interface:
         address: Address
         for address in self.addresses:
             if address.low == low and address.high == high:
+                return True
+        return False
+
+    @cython.cfunc
+    def listens(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+        """Whether an IPv6 group is one that this link listens to: all nodes, and the solicited-node
+        group of each own address (RFC 4291 2.8)."""
+        if high != LINK_GROUPS_HIGH:
+            return high == NODE_GROUPS_HIGH and low == ALL_NODES_LOW
+        if low == ALL_NODES_LOW:
+            return True
+        if low >> 24 != SOLICITED_NODE:
+            return False
+        address: Address
+        for address in self.addresses:
+            if (address.low ^ low) & 0xFF_FFFF == 0 and not is_v4(address.high, address.low):
                 return True
         return False
 

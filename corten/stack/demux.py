@@ -14,9 +14,15 @@ from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.stack.inet4 import Inet4
+from cython.cimports.corten.stack.inet6 import Inet6
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.wire.arp import Arp
-from cython.cimports.corten.wire.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV4, Ethernet
+from cython.cimports.corten.wire.ethernet import (
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    Ethernet,
+)
 from cython.cimports.corten.wire.mac_field import BROADCAST_MAC
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
@@ -26,6 +32,9 @@ from cython.cimports.corten.wire.reason import (
     FRAMES_IN,
     SEGMENT_DONE,
 )
+
+if not cython.compiled:
+    IPV6_GROUP_MAC = 0x3333  # the first two octets of where a frame to an IPv6 group goes
 
 
 @cython.final
@@ -37,12 +46,14 @@ class Demux:
     arrival: Arrival
     arp: Arp
     inet4: Inet4
+    inet6: Inet6
 
     def __init__(self, host: TcpHost, limiter: IcmpLimiter) -> None:
         self.host = host
         self.arrival = Arrival()
         self.arp = Arp()
         self.inet4 = Inet4(host, self.arrival, limiter)
+        self.inet6 = Inet6(host, self.arrival, limiter)
 
     @cython.cfunc
     def receive(
@@ -67,10 +78,20 @@ class Demux:
         reason: cython.int = link.parse(batch.arena, batch.frame_at[i], batch.frame_len[i])
         if reason != ACCEPTED:
             return reason
-        if link.destination != self.arrival.interface.mac and link.destination != BROADCAST_MAC:
+        if link.destination != self.arrival.interface.mac and not _is_for_many(link):
             return ETHERNET_NOT_OURS
+        return self._packet(batch, i, now)
+
+    @cython.cfunc
+    def _packet(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """The packet that `arrival.link` found, in the layer of its type."""
+        link: Ethernet = self.arrival.link
         if link.ethertype == ETHERTYPE_IPV4:
             return self.inet4.receive(batch, i, now)
+        if link.ethertype == ETHERTYPE_IPV6:
+            return self.inet6.receive(batch, i, now)
         if link.ethertype == ETHERTYPE_ARP:
             return self._arp(batch.arena, now)
         return ETHERNET_UNKNOWN_TYPE
@@ -90,3 +111,13 @@ class Demux:
                 arrival.interface.index, arena, at - link_len, length + link_len
             )
         return reason
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_for_many(link: Ethernet) -> cython.bint:
+    """Whether a frame went to all stations, or to an IPv6 group (RFC 2464 7), which may be one
+    that we listen to: the packet says which."""
+    if link.destination == BROADCAST_MAC:
+        return True
+    return link.destination >> 32 == IPV6_GROUP_MAC and link.ethertype == ETHERTYPE_IPV6

@@ -53,3 +53,19 @@ def in_prefix(
     return high == network_high and (low >> (128 - prefix_len)) == (
         network_low >> (128 - prefix_len)
     )
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_group_v6(high: cython.ulonglong) -> cython.bint:
+    """Whether an IPv6 address with this upper half is a multicast group (RFC 4291, 2.7)."""
+    return high >> 56 == 0xFF
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_link_local_v6(high: cython.ulonglong) -> cython.bint:
+    """Whether an address with this upper half is in fe80::/10 (RFC 4291, 2.5.6)."""
+    return high >> 54 == 0x3FA

@@ -1,6 +1,6 @@
 """IPv6 fixed header: parse and emit (RFC 8200, 3).
 
-Extension headers are not walked yet.
+What lies between it and the upper layer is walked by `ipv6_extension`.
 
     0   version, traffic class, flow label
     4   payload length | next header | hop limit
@@ -16,6 +16,7 @@ from cython.cimports.corten.core.field import get8, get16, get32, get64, put8, p
 from cython.cimports.corten.wire.address_field import is_v4
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
+    ICMPV6_BAD_QUOTE,
     IPV6_BAD_PAYLOAD_LEN,
     IPV6_BAD_SOURCE,
     IPV6_BAD_VERSION,
@@ -25,6 +26,8 @@ from cython.cimports.corten.wire.reason import (
 if not cython.compiled:
     IPV6_LEN = 40
     IPV6_PAYLOAD_LEN_MAX = 65535
+    IPV6_MTU_MIN = 1280  # every link carries it (5)
+    PROTOCOL_ICMPV6 = 58
 
 
 @cython.final
@@ -40,6 +43,7 @@ class Ipv6:
     flow_label: cython.uint
     next_header: cython.uint
     hop_limit: cython.uint
+    packet_len: cython.Py_ssize_t  # the fixed header and what it says follows
     payload_at: cython.Py_ssize_t
     payload_len: cython.Py_ssize_t
 
@@ -52,6 +56,7 @@ class Ipv6:
         self.flow_label = 0
         self.next_header = 0
         self.hop_limit = 0
+        self.packet_len = 0
         self.payload_at = 0
         self.payload_len = 0
 
@@ -66,8 +71,32 @@ class Ipv6:
         payload_len: cython.Py_ssize_t = get16(memory, at + 4)
         if payload_len > length - IPV6_LEN:
             return IPV6_BAD_PAYLOAD_LEN
+        self._take(memory, at, first)
+        self.payload_len = payload_len
+        if not is_source_v6(self.source_high, self.source_low):
+            return IPV6_BAD_SOURCE
+        return ACCEPTED
+
+    @cython.ccall
+    def parse_quote(
+        self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+    ) -> cython.int:
+        """Fill from a packet quoted in an ICMPv6 error, cut anywhere behind its header.
+
+        It is one that we are said to have sent: no check of the source. `payload_len` is what is
+        there, `packet_len` what was sent. ICMPV6_BAD_QUOTE where the header is not whole.
+        """
+        if length < IPV6_LEN or get8(memory, at) >> 4 != 6:
+            return ICMPV6_BAD_QUOTE
+        self._take(memory, at, get32(memory, at))
+        self.payload_len = min(length - IPV6_LEN, self.packet_len - IPV6_LEN)
+        return ACCEPTED
+
+    @cython.cfunc
+    def _take(self, memory: Memory, at: cython.Py_ssize_t, first: cython.uint) -> cython.void:
         self.traffic_class = (first >> 20) & 0xFF
         self.flow_label = first & 0xFFFFF
+        self.packet_len = IPV6_LEN + get16(memory, at + 4)
         self.next_header = get8(memory, at + 6)
         self.hop_limit = get8(memory, at + 7)
         self.source_high = get64(memory, at + 8)
@@ -75,10 +104,6 @@ class Ipv6:
         self.destination_high = get64(memory, at + 24)
         self.destination_low = get64(memory, at + 32)
         self.payload_at = at + IPV6_LEN
-        self.payload_len = payload_len
-        if not is_source_v6(self.source_high, self.source_low):
-            return IPV6_BAD_SOURCE
-        return ACCEPTED
 
 
 @cython.cfunc

@@ -135,6 +135,21 @@ if not cython.compiled:
     KEEPALIVE_PROBES = 222
     PATH_MTU_LOWERED = 223
     PATH_MTU_PROBES = 224
+    # -- IPv6 behind its fixed header, and ICMPv6
+    IPV6_NOT_OURS = 130
+    IPV6_FRAGMENT = 131
+    IPV6_BAD_EXTENSION = 132
+    IPV6_EXTENSIONS_LIMIT = 133
+    IPV6_OPTION_REFUSED = 134
+    IPV6_BAD_OPTION = 135
+    IPV6_ROUTING = 136
+    IPV6_UNKNOWN_NEXT_HEADER = 137
+    IPV6_NO_NEXT_HEADER = 138
+    ICMPV6_SHORT = 139
+    ICMPV6_BAD_CHECKSUM = 140
+    ICMPV6_UNKNOWN_TYPE = 141
+    ICMPV6_BAD_QUOTE = 142
+    ICMPV6_BAD_MTU = 143
     SEGMENT_DONE = 255  # no drop and no event: the checks of a segment end here
 
 COUNTERS_LEN = 256
@@ -188,6 +203,20 @@ PROSE: dict[str, str] = {
     "REPLY_QUEUE_FULL": "a stateless reply left out: the batch was full",
     "HANDED_OVER": "another worker's: given to it",
     "HAND_OVER_FULL": "another worker's, and its ring was full",
+    "IPV6_NOT_OURS": "destination is no address of this link, and no group it listens to",
+    "IPV6_FRAGMENT": "a fragment, and nobody puts it together",
+    "IPV6_BAD_EXTENSION": "an extension header beyond the packet, or cut in a first fragment",
+    "IPV6_EXTENSIONS_LIMIT": "more extension headers, or longer ones, than are walked",
+    "IPV6_OPTION_REFUSED": "an unknown option that asks not to be skipped",
+    "IPV6_BAD_OPTION": "options run past their header",
+    "IPV6_ROUTING": "a routing header with segments left: parameter problem",
+    "IPV6_UNKNOWN_NEXT_HEADER": "a next header we do not speak: parameter problem",
+    "IPV6_NO_NEXT_HEADER": "nothing follows the headers (RFC 8200 4.7)",
+    "ICMPV6_SHORT": "shorter than its header",
+    "ICMPV6_BAD_CHECKSUM": "checksum wrong",
+    "ICMPV6_UNKNOWN_TYPE": "a type that asks for nothing from us",
+    "ICMPV6_BAD_QUOTE": "the quoted packet is not one that we sent",
+    "ICMPV6_BAD_MTU": "too big for an MTU under 1280 (RFC 8201 4)",
     "IPV6_SHORT": "shorter than the fixed header",
     "IPV6_BAD_VERSION": "version is not 6",
     "IPV6_BAD_PAYLOAD_LEN": "payload length beyond the frame",

@@ -1,0 +1,229 @@
+"""An IPv6 packet to whom it is for: ICMPv6, TCP, or nobody (RFC 8200, RFC 4443).
+
+The destination must be an address of the link the packet came on (the strong host model, RFC 1122
+3.3.4.2), or a group that this link listens to. What carries its upper layer right behind the fixed
+header never meets the extension headers.
+"""
+
+from __future__ import annotations
+
+import cython
+from cython.cimports.corten.core.arena import Arena
+from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.ip.icmp import IcmpLimiter
+from cython.cimports.corten.ip.icmpv6 import receive_echo, send_error_v6
+from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.stack.arrival import Arrival
+from cython.cimports.corten.stack.transport import Transport
+from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.wire.address_field import is_group_v6
+from cython.cimports.corten.wire.checksum import pseudo_sum
+from cython.cimports.corten.wire.icmpv6 import (
+    ICMPV6_ECHO,
+    ICMPV6_INFORMATION,
+    ICMPV6_PARAMETER_PROBLEM,
+    ICMPV6_PORT_UNREACHABLE,
+    ICMPV6_TOO_BIG,
+    ICMPV6_UNREACHABLE,
+    Icmpv6,
+    error_v4,
+)
+from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
+from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, PROTOCOL_ICMPV6, Ipv6
+from cython.cimports.corten.wire.ipv6_extension import NO_PROBLEM, Extensions
+from cython.cimports.corten.wire.mac_field import is_group_mac
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    ICMPV6_BAD_MTU,
+    ICMPV6_BAD_QUOTE,
+    ICMPV6_UNKNOWN_TYPE,
+    IPV6_BAD_SOURCE,
+    IPV6_NOT_OURS,
+    IPV6_UNKNOWN_NEXT_HEADER,
+    TCP_TO_BROADCAST,
+)
+
+
+@cython.final
+@cython.cclass
+class Inet6:
+    """The IPv6 layer's packet in hand."""
+
+    arrival: Arrival
+    transport: Transport
+    limiter: IcmpLimiter
+    ip: Ipv6
+    extensions: Extensions
+    quote: Ipv6
+    quoted: Extensions
+    icmp: Icmpv6
+
+    def __init__(self, host: TcpHost, arrival: Arrival, limiter: IcmpLimiter) -> None:
+        self.arrival = arrival
+        self.transport = Transport(host, arrival)
+        self.limiter = limiter
+        self.ip = Ipv6()
+        self.extensions = Extensions()
+        self.quote = Ipv6()
+        self.quoted = Extensions()
+        self.icmp = Icmpv6()
+
+    @cython.cfunc
+    def receive(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """The packet that `arrival` found in frame i; a reason."""
+        ip: Ipv6 = self.ip
+        interface: Interface = self.arrival.interface
+        at: cython.Py_ssize_t = self.arrival.link.payload_at
+        reason: cython.int = ip.parse(batch.arena, at, self.arrival.link.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        if is_group_v6(ip.destination_high):
+            if not interface.listens(ip.destination_high, ip.destination_low):
+                return IPV6_NOT_OURS
+        elif is_group_mac(self.arrival.link.destination) or not interface.owns(
+            ip.destination_high, ip.destination_low
+        ):
+            return IPV6_NOT_OURS  # RFC 1122 3.3.6, for IPv6 too
+        if interface.owns(ip.source_high, ip.source_low):
+            return IPV6_BAD_SOURCE
+        if ip.next_header == PROTOCOL_TCP:
+            return self._tcp(batch, i, ip.payload_at, ip.payload_len, now)
+        reason = self.extensions.walk(batch.arena, at, ip)
+        if reason != ACCEPTED:
+            return self._stopped(batch, i, reason, now)
+        return self._upper(batch, i, now)
+
+    @cython.cfunc
+    def _upper(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
+        """The upper layer that the extension headers led to."""
+        extensions: Extensions = self.extensions
+        if extensions.next_header == PROTOCOL_TCP:
+            return self._tcp(batch, i, extensions.upper_at, extensions.upper_len, now)
+        if extensions.next_header == PROTOCOL_ICMPV6:
+            return self._icmp(batch, i, now)
+        self._error(batch.arena, ICMPV6_UNREACHABLE, ICMPV6_PORT_UNREACHABLE, 0, False, now)
+        return IPV6_UNKNOWN_NEXT_HEADER
+
+    @cython.cfunc
+    def _stopped(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, reason: cython.int, now: cython.longlong
+    ) -> cython.int:
+        """The headers led nowhere: report what is to be reported."""
+        extensions: Extensions = self.extensions
+        if extensions.code != NO_PROBLEM:
+            self._error(
+                batch.arena,
+                ICMPV6_PARAMETER_PROBLEM,
+                extensions.code,
+                extensions.pointer,
+                extensions.report_group,
+                now,
+            )
+        return reason
+
+    @cython.cfunc
+    def _error(
+        self,
+        arena: Arena,
+        type: cython.uint,
+        code: cython.uint,
+        rest: cython.uint,
+        about_group: cython.bint,
+        now: cython.longlong,
+    ) -> cython.void:
+        """An error about the packet in hand."""
+        send_error_v6(
+            self.arrival.interface,
+            self.limiter,
+            self.arrival.link.destination,
+            self.arrival.link.source,
+            self.ip,
+            arena,
+            self.arrival.link.payload_at,
+            type,
+            code,
+            rest,
+            about_group,
+            now,
+        )
+
+    @cython.cfunc
+    def _tcp(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        now: cython.longlong,
+    ) -> cython.int:
+        ip: Ipv6 = self.ip
+        if is_group_v6(ip.destination_high):
+            return TCP_TO_BROADCAST  # MUST-57
+        if ip.source_high == 0 and ip.source_low == 0:
+            return IPV6_BAD_SOURCE  # MUST-63
+        self.transport.seg.remote_high = ip.source_high
+        self.transport.seg.remote_low = ip.source_low
+        self.transport.seg.local_high = ip.destination_high
+        self.transport.seg.local_low = ip.destination_low
+        return self.transport.segment(batch, i, at, length, now)
+
+    @cython.cfunc
+    def _icmp(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
+        ip: Ipv6 = self.ip
+        icmp: Icmpv6 = self.icmp
+        reason: cython.int = icmp.parse(
+            batch.arena,
+            self.extensions.upper_at,
+            self.extensions.upper_len,
+            pseudo_sum(
+                ip.source_high,
+                ip.source_low,
+                ip.destination_high,
+                ip.destination_low,
+                PROTOCOL_ICMPV6,
+            ),
+        )
+        if reason != ACCEPTED:
+            return reason
+        if icmp.type < ICMPV6_INFORMATION:
+            return self._icmp_error(batch, i, now)
+        if icmp.type == ICMPV6_ECHO:
+            station: cython.ulonglong = self.arrival.link.source
+            return receive_echo(self.arrival.interface, station, ip, icmp, batch.arena)
+        return ICMPV6_UNKNOWN_TYPE
+
+    @cython.cfunc
+    def _icmp_error(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """An error about something we are said to have sent."""
+        icmp: Icmpv6 = self.icmp
+        quote: Ipv6 = self.quote
+        quoted: Extensions = self.quoted
+        reason: cython.int = quote.parse_quote(batch.arena, icmp.payload_at, icmp.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        if not quoted.skim(batch.arena, icmp.payload_at, quote):
+            return ICMPV6_BAD_QUOTE
+        if quoted.next_header != PROTOCOL_TCP:
+            return ICMPV6_BAD_QUOTE
+        if icmp.type == ICMPV6_TOO_BIG and icmp.rest < IPV6_MTU_MIN:
+            return ICMPV6_BAD_MTU
+        said: cython.uint = error_v4(icmp.type, icmp.code)
+        self.transport.seg.local_high = quote.source_high
+        self.transport.seg.local_low = quote.source_low
+        self.transport.seg.remote_high = quote.destination_high
+        self.transport.seg.remote_low = quote.destination_low
+        return self.transport.segment_error(
+            batch,
+            i,
+            quoted.upper_at,
+            quoted.upper_len,
+            quote.packet_len,
+            said >> 8,
+            said & 0xFF,
+            icmp.rest,
+            now,
+        )
