@@ -163,6 +163,35 @@ def load(
 
 
 @commands.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--exact", is_flag=True, help="Try no switch but those given here.")
+@click.option("--options", type=click.Choice(["exact", "set"]), default="exact")
+@click.option("--win", type=click.Choice(["exact", "zero-nonzero", "ignore"]), default="exact")
+@click.option("--psh", type=click.Choice(["exact", "ignore"]), default="exact")
+@click.option("--delack", type=click.IntRange(0, 499), help="Delayed acknowledgement, in ms.")
+@click.option("--cc", type=click.Choice(["cubic", "reno"]), help="Congestion control.")
+@click.option("--iw", type=click.IntRange(1, 1000), help="Initial window, in segments.")
+@click.option("--rto-min", type=click.IntRange(1), help="Smallest retransmission time-out, in ms.")
+@click.option("--expect-file", type=click.Path(), help="Deviations that an RFC explains.")
+@click.option(
+    "--ip-version",
+    "--ip_version",
+    type=click.Choice(["ipv4", "ipv6", "ipv4-mapped-ipv6"]),
+    default="ipv4",
+    show_default=True,
+)
+@click.option("--mtu", type=click.IntRange(68, 65535), default=1500, show_default=True)
+@click.option("-D", "--define", multiple=True, metavar="NAME=VALUE", help="A word of the scripts'.")
+def drill(files: list[str], as_json: bool, **options: Any) -> None:
+    """Run packetdrill scripts (FILE, or all *.pkt under a directory) against the stack."""
+    from corten.drill.command_line import plan_of
+    from corten.drill.report import run
+
+    sys.exit(run(list(files), plan_of(**options), as_json))
+
+
+@commands.command()
 def check() -> None:
     """Say which drivers and privileges this machine offers, and how to get what is missing."""
     from corten.app.check import command
