@@ -39,6 +39,7 @@ class CongestionControl:
     wants_all: cython.bint  # on_ack for each acknowledgement
     app_limited: cython.bint  # acknowledgements came since on_ack that the window did not limit
     is_paced: cython.bint  # pacing_rate has an answer
+    ack_limit: cython.uint  # in slow start one acknowledgement opens the window by no more
     _undo_window: cython.uint  # before the last reduction; 0: nothing to undo
     _undo_ssthresh: cython.uint
 
@@ -55,6 +56,7 @@ class CongestionControl:
         self.wants_all = False
         self.app_limited = False
         self.is_paced = False
+        self.ack_limit = UNPACED_SEGMENTS * mss
         self._undo_window = 0
         self._undo_ssthresh = 0
 
@@ -63,10 +65,20 @@ class CongestionControl:
     def pace(self) -> cython.void:
         """Spread what is sent over the round trip from now on."""
         self.is_paced = True
+        self.lift_ack_limit()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def lift_ack_limit(self) -> cython.void:
+        """What an acknowledgement lets out is no burst beyond what leaves anyhow: it is paced (RFC
+        9406 4.3), or the link takes super-segments, and one acknowledgement answers each."""
+        self.ack_limit = WINDOW_MAX
 
     @cython.cfunc
     def set_mss(self, mss: cython.uint) -> cython.int:
         """The path carries segments of another size; the window stays what it is in octets."""
+        if self.ack_limit < WINDOW_MAX:
+            self.ack_limit = UNPACED_SEGMENTS * mss
         self.mss = mss
         self.window = max(self.window, mss)
         return 0
@@ -80,9 +92,9 @@ class CongestionControl:
     @cython.cfunc
     @cython.exceptval(check=False)
     def slow_start(self, acked: cython.uint) -> cython.void:
-        """RFC 5681 3.1 (2), but as many octets as were acknowledged (RFC 3465): one acknowledgement
-        may answer a whole super-segment. Not beyond `ssthresh`."""
-        self.window = min(self.window + acked, self.ssthresh, WINDOW_MAX)
+        """RFC 5681 3.1 (2), by the octets acknowledged (RFC 3465), L segments at the most (RFC 9406
+        4.2). Not beyond `ssthresh`."""
+        self.window = min(self.window + min(acked, self.ack_limit), self.ssthresh, WINDOW_MAX)
 
     @cython.cfunc
     def on_ack(self, sample: AckSample) -> cython.int:
@@ -205,6 +217,11 @@ class CongestionControl:
         """`set_mss`; the window after it."""
         self.set_mss(mss)
         return self.window
+
+    def without_ack_limit(self) -> CongestionControl:
+        """`lift_ack_limit`; itself."""
+        self.lift_ack_limit()
+        return self
 
     def paced_at(self, srtt: int) -> int:
         """`pacing_rate`, of one that is paced."""

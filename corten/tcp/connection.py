@@ -346,7 +346,8 @@ class TcpConnection(Tcb):
         return format_address(path.local_high, path.local_low), self.local_port
 
     def info(self) -> dict[str, object]:
-        return connection_info(self, pipe_of(self) if self.state & SYNCHRONIZED else 0)
+        pipe: cython.uint = pipe_of(self) if self.state & SYNCHRONIZED else 0
+        return connection_info(self, pipe, self.congestion.pacing_rate(self.srtt))
 
 
 @cython.cfunc

@@ -15,6 +15,7 @@ from cython.cimports.corten.tcp.cubic_constant import (
     CUBIC_BETA_ECN,
     CUBIC_C,
 )
+from cython.cimports.corten.tcp.hystart import HyStart
 from cython.cimports.corten.tcp.sample import AckSample
 
 if not cython.compiled:
@@ -75,6 +76,7 @@ class Cubic(CongestionControl):
     _acked_at: cython.longlong  # ns, the last on_ack of this epoch
     _exact: cython.double  # the window in segments, with its fraction
     _saved: CubicSaved | None
+    _hystart: HyStart | None  # of the first slow start
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -88,6 +90,7 @@ class Cubic(CongestionControl):
         self._acked_at = 0
         self._exact = 0.0
         self._saved = None
+        self._hystart = None
 
     @cython.cfunc
     def set_mss(self, mss: cython.uint) -> cython.int:
@@ -137,6 +140,8 @@ class Cubic(CongestionControl):
     def on_ack(self, sample: AckSample) -> cython.int:
         if self.window < self.ssthresh:
             self.app_limited = False
+            if self.ssthresh == WINDOW_MAX:
+                return self._first_slow_start(sample)
             self.slow_start(sample.acked)
             return 0
         now: cython.longlong = sample.now
@@ -164,6 +169,18 @@ class Cubic(CongestionControl):
         return 0
 
     @cython.cfunc
+    def _first_slow_start(self, sample: AckSample) -> cython.int:
+        """4.10: with HyStart++ (RFC 9406), which may end it before anything is lost."""
+        hystart: HyStart | None = self._hystart
+        if hystart is None:
+            hystart = self._hystart = HyStart()
+        self.window = min(self.window + hystart.grows_by(sample, self.ack_limit), WINDOW_MAX)
+        if hystart.is_over:
+            self.ssthresh = self.window
+            self._hystart = None
+        return 0
+
+    @cython.cfunc
     @cython.exceptval(check=False)
     def _reduce(self, in_flight: cython.uint, beta: cython.double) -> cython.uint:
         """4.6 multiplicative decrease and 4.7 fast convergence; flight_size times beta."""
@@ -175,6 +192,7 @@ class Cubic(CongestionControl):
             self._w_max = segments
         self._k = 0.0
         self._epoch_at = -1
+        self._hystart = None
         return cython.cast(cython.uint, cython.cast(cython.double, in_flight) * beta)
 
     @cython.cfunc
@@ -235,4 +253,5 @@ class Cubic(CongestionControl):
     def on_idle(self, initial_window: cython.uint) -> cython.int:
         CongestionControl.on_idle(self, initial_window)
         self._epoch_at = -1  # 4.2: time without sending does not count
+        self._hystart = None
         return 0

@@ -24,6 +24,8 @@ def retime(host: TcpHost, tcb: Tcb) -> cython.void:
         earliest = tcb.user_at
     if tcb.end_at != 0 and tcb.end_at < earliest:
         earliest = tcb.end_at
+    if tcb.pace_at != 0 and tcb.pace_at < earliest:
+        earliest = tcb.pace_at
     if earliest == NEVER or tcb.timer < 0:
         return
     if tcb.armed_at == 0 or earliest < tcb.armed_at:

@@ -22,6 +22,7 @@ from cython.cimports.corten.core.serial import (
     seq_sub,
 )
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.pacing import hold
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import ECN_CONNECTIONS, ECN_MARKS_IN, ECN_REDUCTIONS
 from cython.cimports.corten.wire.tcp import ACK, CWR, ECE, Segment
@@ -101,6 +102,8 @@ def acknowledged(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
     if tcb.ecn & ECN_ROUND:
         return 0
     host.counters.add(ECN_REDUCTIONS)
+    if tcb.congestion.window <= tcb.snd_mss:
+        hold(tcb, now + tcb.rto)
     tcb.congestion.on_ecn(seq_sub(tcb.snd_nxt, tcb.snd_una), now)
     note_reduction(tcb)
     tcb.ecn |= ECN_HOLD

@@ -11,6 +11,7 @@ from cython.cimports.corten.tcp.custom import CustomControl
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import NO_SHIFT
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.pacer import Pacer
 from cython.cimports.corten.tcp.reno import Reno
 from cython.cimports.corten.tcp.rtt import rtt_sample
 from cython.cimports.corten.tcp.state import ESTABLISHED, EVENT_OPEN, OPEN
@@ -87,6 +88,8 @@ def _control_for(host: TcpHost, tcb: Tcb) -> CongestionControl:
     control.start(tcb.snd_mss, _initial_window(tcb))
     if tcb.config.pacing:
         control.pace()
+    elif tcb.path.interface.offload_segmentation:
+        control.lift_ack_limit()
     return control
 
 
@@ -98,6 +101,8 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     if tcb.snd_shift == NO_SHIFT:
         tcb.snd_shift = 0
     tcb.congestion = _control_for(host, tcb)
+    if tcb.congestion.is_paced:
+        tcb.pacer = Pacer()
     if tcb.retries == 0:
         rtt_sample(tcb, now - tcb.sent_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
     elif tcb.rto < RTO_AFTER_SYN_LOSS_NS or tcb.srtt == 0:

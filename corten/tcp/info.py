@@ -21,7 +21,7 @@ STATES = {
 RECOVERY = {0: "open", 1: "fast", 2: "loss"}
 
 
-def connection_info(tcb: Tcb, pipe: int) -> dict[str, object]:
+def connection_info(tcb: Tcb, pipe: int, pacing_rate: int) -> dict[str, object]:
     """Octets and seconds; sequence numbers as they stand on the wire."""
     control = tcb.congestion
     config = tcb.config
@@ -35,6 +35,7 @@ def connection_info(tcb: Tcb, pipe: int) -> dict[str, object]:
         "cwnd": control.window if control is not None else 0,
         "ssthresh": control.ssthresh if control is not None else 0,
         "congestion": _name(config.congestion) if config is not None else "",
+        "pacing_rate": pacing_rate,
         "mss": tcb.snd_mss,
         "in_flight": outstanding,
         "pipe": pipe,

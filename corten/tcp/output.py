@@ -13,6 +13,7 @@ from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, 
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.pacing import note_paced, paced_room
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.recovery import lost_edge, next_lost, pipe_of
 from cython.cimports.corten.tcp.state import (
@@ -119,6 +120,8 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
         if tcb.congestion.window > pipe:
             allowed = tcb.congestion.window - pipe
         length: cython.Py_ssize_t = min(waiting, usable, allowed)
+        if tcb.pacer is not None and length > 0:
+            length = min(length, paced_room(tcb, tcb.pacer, largest, now))
         length = min(length, largest)
         length = _avoid_silly(tcb, length, waiting, usable, allowed)
         fin: cython.bint = tcb.fin_queued and length == waiting and usable > length
@@ -128,7 +131,10 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             break
         if not batch.has_room():
             return False
-        pipe += _send_one(host, tcb, length, fin, now)
+        sent: cython.uint = _send_one(host, tcb, length, fin, now)
+        if tcb.pacer is not None:
+            note_paced(tcb.pacer, sent, now)
+        pipe += sent
     return True
 
 

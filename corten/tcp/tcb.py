@@ -17,6 +17,7 @@ from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.congestion import CongestionControl
+from cython.cimports.corten.tcp.pacer import Pacer
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.reassembly import Reassembly
 
@@ -106,6 +107,7 @@ class Tcb(Connection):
 
     # -- loss recovery
     congestion: CongestionControl
+    pacer: Pacer | None  # of a connection that is paced
     recovery: cython.uint  # OPEN, FAST, LOSS
     recover: cython.uint  # recovery ends when this is acknowledged
     rtx_nxt: cython.uint  # everything lost below it has been retransmitted
@@ -121,6 +123,7 @@ class Tcb(Connection):
     rtx_at: cython.longlong  # retransmission, or window probe
     ack_at: cython.longlong  # delayed acknowledgement
     user_at: cython.longlong  # set_timeout
+    pace_at: cython.longlong  # new data may leave
     end_at: cython.longlong  # SYN_SENT's limit, FIN_WAIT_2, linger, keep-alive: see `patience`
     heard_at: cython.longlong  # when the peer's last segment came
 
@@ -144,6 +147,8 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.congestion = NO_CONTROL
     tcb.sacked = None
     tcb.reassembly = None
+    tcb.pacer = None
+    tcb.pace_at = 0
     tcb.retained = None
     tcb.first_piece = tcb.last_piece = tcb.next_piece = None
     tcb.hash = tcb.id = 0

@@ -44,6 +44,9 @@ def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         tcb.ack_now = True
         host.counters.add(DELAYED_ACKS)
         host.mark(tcb)
+    if tcb.pace_at != 0 and tcb.pace_at <= now:
+        tcb.pace_at = 0
+        host.mark(tcb)
     if tcb.user_at != 0 and tcb.user_at <= now:
         tcb.user_at = 0
         tcb.events |= EVENT_TIMEOUT

@@ -128,7 +128,6 @@ if not cython.compiled:
     ECN_CONNECTIONS = 211
     ECN_MARKS_IN = 212
     ECN_REDUCTIONS = 213
-    PACED_WAITS = 214
     # -- a connection's life
     SYN_COOKIES_OUT = 220
     SYN_COOKIES_IN = 221

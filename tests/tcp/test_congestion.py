@@ -23,7 +23,10 @@ def reduced(control: CongestionControl, segments: int) -> CongestionControl:
 
 def test_slow_start_doubles_and_stops_at_ssthresh() -> None:
     for control in (Reno(MSS, 10 * MSS), Cubic(MSS, 10 * MSS)):
-        assert control.acked(10 * MSS, RTT, 0) == 20 * MSS
+        assert control.acked(8 * MSS, RTT, 0) == 18 * MSS
+        assert control.acked(9 * MSS, RTT, 0) == 26 * MSS  # L = 8 (RFC 9406 4.2)
+        control.without_ack_limit()
+        assert control.acked(20 * MSS, RTT, 0) == 46 * MSS
         control.timed_out(20 * MSS, True, 0)
         assert control.window == MSS
         assert control.acked(50 * MSS, RTT, 0) == control.ssthresh
@@ -103,6 +106,7 @@ def test_cubic_is_no_slower_than_reno() -> None:
 def test_cubic_after_a_timeout_starts_at_the_bottom_of_its_curve() -> None:
     control = Cubic(MSS, 100 * MSS)
     control.timed_out(100 * MSS, True, 0)
+    control.without_ack_limit()
     control.acked(69 * MSS, RTT, 0)
     assert control.window == 70 * MSS
     assert grow(control, 0, SECOND) < 75 * MSS
@@ -155,6 +159,7 @@ def test_the_interface_alone_does_nothing() -> None:
 
 def test_windows_have_an_upper_bound() -> None:
     for control in (Reno(MSS, 1 << 29), Cubic(MSS, 1 << 29)):
+        control.without_ack_limit()
         control.acked(0x3FFF_FFFF, RTT, 0)
         assert control.window == 0x3FFF_FFFF
         control.lost(0x3FFF_FFFF, 0)

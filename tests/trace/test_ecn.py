@@ -157,13 +157,12 @@ def test_an_echo_reduces_once_a_round_trip_and_cwr_goes_once() -> None:
     first, *others = t.heard()
     assert (first.flags, first.ecn, len(first.payload)) == (0x90, ECT0, MSS)  # CWR, ACK
     assert {(segment.flags, segment.ecn) for segment in others} == {(0x10, ECT0)}
-    sent = 1 + len(others) + 10
     t.send(0, ".", ack=1 + 10 * MSS)
     t.send(0, ".", ack=1 + 11 * MSS)  # beyond the round: growth again
     t.heard()
     t.send(0, ".E", ack=1 + 12 * MSS)
     assert t.app.connection.info()["cwnd"] < 8 * MSS
-    assert sent >= 16
+    assert len(others) >= 5
     assert t.app.connection.info()["ssthresh"] == t.app.connection.info()["cwnd"]
     t.heard()
     t.finish()
