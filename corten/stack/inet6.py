@@ -167,6 +167,7 @@ class Inet6:
         self.transport.seg.remote_low = ip.source_low
         self.transport.seg.local_high = ip.destination_high
         self.transport.seg.local_low = ip.destination_low
+        self.transport.seg.ecn = ip.traffic_class & 3
         return self.transport.segment(batch, i, at, length, now)
 
     @cython.cfunc
