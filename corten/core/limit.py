@@ -16,6 +16,12 @@ V4_PREFIX: cython.ulonglong = 0xFFFF_0000_0000  # ::ffff:0:0/96, the low half
 
 NEIGHBOUR_FRESH_NS: cython.longlong = 60_000_000_000  # then using it asks again (RFC 1122 2.3.2.1)
 NEIGHBOUR_RETRY_NS: cython.longlong = 1_000_000_000  # one request a second at most (MUST)
+NEIGHBOUR_IN_USE_NS: cython.longlong = 600_000_000_000  # after progress: not to be evicted
+REACHABLE_TIME_NS: cython.longlong = 30_000_000_000  # RFC 4861 10, times 0.5 to 1.5
+REACHABLE_REDRAW_NS: cython.longlong = 7_200_000_000_000  # RFC 4861 6.3.2: every few hours
+DELAY_FIRST_PROBE_NS: cython.longlong = 5_000_000_000  # RFC 4861 10
+DEFEND_INTERVAL_NS: cython.longlong = 10_000_000_000  # RFC 5227 1.1
+MLD_OLDER_QUERIER_NS: cython.longlong = 260_000_000_000  # RFC 3810 9.12
 ICMP_INTERVAL_NS: cython.longlong = 1_000_000  # 1000 errors a second in the long run
 
 GRANULARITY_NS: cython.longlong = 1_000_000  # RFC 6298 G: the wheel's tick

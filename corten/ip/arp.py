@@ -10,7 +10,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena, read
 from cython.cimports.corten.ip.interface import Address, Interface
-from cython.cimports.corten.ip.neighbour import UNICAST_REQUESTS, Neighbour
+from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.waiting import send_waiting
 from cython.cimports.corten.wire.address_field import is_v4, low_v4, v4_low
 from cython.cimports.corten.wire.arp import ARP_LEN, REPLY, REQUEST, Arp
@@ -87,18 +87,19 @@ def _send(
 @cython.cfunc
 def request(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
     """Ask for a neighbour's address: first by unicast to the one in use, then by broadcast."""
-    interface.neighbours.adopt(neighbour, now)
-    neighbour.requested_at = now
-    neighbour.requests += 1
-    to: cython.ulonglong = neighbour.mac
-    if neighbour.mac == 0 or neighbour.requests > UNICAST_REQUESTS:
-        to = BROADCAST_MAC
-    source: Address = interface.addresses[0]
+    if interface.neighbours.adopt(neighbour, now):
+        return
+    to: cython.ulonglong = BROADCAST_MAC if neighbour.asks_everybody() else neighbour.mac
+    neighbour.asked(now)
+    source: Address | None = None
     address: Address
     for address in interface.addresses:
-        if is_v4(address.high, address.low) and address.contains(0, neighbour.address_low):
+        if is_v4(address.high, address.low) and (
+            source is None or address.contains(0, neighbour.address_low)
+        ):
             source = address
-            break
+    if source is None:
+        return  # no address to ask from: it waits until there is one
     _send(interface, REQUEST, low_v4(source.low), 0, low_v4(neighbour.address_low), to)
     interface.counters.add(ARP_REQUESTS_OUT)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.arena import Arena
+from cython.cimports.corten.core.chance import Chance
+from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.limit import LINK_GROUPS_HIGH, NODE_GROUPS_HIGH, U32, V4_ALL_ONES
-from cython.cimports.corten.ip.neighbour import NeighbourTable
+from cython.cimports.corten.ip.first_hop import FirstHops
+from cython.cimports.corten.ip.neighbour import Neighbour
+from cython.cimports.corten.ip.neighbour_table import NeighbourTable
 from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 
@@ -68,7 +74,13 @@ class Interface:
     gateway_high: cython.ulonglong
     gateway_low: cython.ulonglong
     has_gateway: cython.bint
-    unresolved: list  # of Neighbour with packets waiting
+    hops: FirstHops  # what routers have told
+    routes: Any  # the RouteTable that the link is in
+    asking: list  # of Neighbour with a timer
+    failed: list  # of Neighbour that did not answer, and somebody wants to hear of it
+    due_at: cython.longlong  # when something of this link is due
+    timer: cython.int  # of the stack's wheel …
+    armed_at: cython.longlong  # … and for when it is set
 
     def __init__(
         self,
@@ -79,6 +91,7 @@ class Interface:
         counters: Counters,
         mtu: int = 1500,
         gateway: str | None = None,
+        chance: Chance | None = None,
     ) -> None:
         if not 68 <= mtu <= 65535:
             raise CortenError(f"mtu={mtu}: must be between 68 and 65535")
@@ -93,10 +106,16 @@ class Interface:
         self.offload_segmentation = False
         self.is_leader = True
         self.outgoing = TransmitBatch()
-        self.neighbours = NeighbourTable()
         self.counters = counters
+        self.neighbours = NeighbourTable(counters, chance or Chance(self.mac))
         self.addresses = [Address(text) for text in addresses]
-        self.unresolved = []
+        self.hops = FirstHops(self.neighbours, counters)
+        self.routes = None
+        self.asking = []
+        self.failed = []
+        self.due_at = NEVER
+        self.timer = -1
+        self.armed_at = NEVER
         self.has_gateway = gateway is not None
         self.gateway_high, self.gateway_low = parse_address(gateway) if gateway else (0, 0)
         if gateway and not any(
@@ -108,6 +127,17 @@ class Interface:
         """What the link does for us; segmentation needs the checksum too."""
         self.offload_checksum = checksum
         self.offload_segmentation = segmentation and checksum
+
+    @property
+    def unresolved(self) -> list[Neighbour]:
+        """Who is being asked for, with packets waiting."""
+        return [entry for entry in self.asking if entry.waiting is not None]
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def wake(self, at: cython.longlong) -> cython.void:
+        """Something of this link is due at `at`."""
+        self.due_at = min(self.due_at, at)
 
     @cython.cfunc
     def emit_link(

@@ -14,5 +14,4 @@ from cython.cimports.corten.ip.neighbour import Neighbour
 def solicit(interface: Interface, neighbour: Neighbour, now: cython.longlong) -> cython.void:
     """Ask for a neighbour's address, as `arp.request` does for IPv4."""
     interface.neighbours.adopt(neighbour, now)
-    neighbour.requested_at = now
-    neighbour.requests += 1
+    neighbour.asked(now)

@@ -14,13 +14,14 @@ from cython.cimports.corten.core.frame import GSO_TCPV4, GSO_TCPV6, TransmitBatc
 from cython.cimports.corten.core.limit import PATH_MTU_NS
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
-from cython.cimports.corten.ip.resolution import ask_again, hold
+from cython.cimports.corten.ip.resolution import hold, used
 from cython.cimports.corten.wire.address_field import is_v4, low_v4
 from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from cython.cimports.corten.wire.ipv4 import IPV4_LEN, PROTOCOL_TCP, emit_ipv4
 from cython.cimports.corten.wire.ipv6 import IPV6_LEN, emit_ipv6
 from cython.cimports.corten.wire.mac_field import put48
+from cython.cimports.corten.wire.reason import NO_ROUTE
 
 if not cython.compiled:
     DEFAULT_TTL = 64  # RFC 1700
@@ -185,7 +186,19 @@ class Path:
         """Close the frame. While the neighbour's address is unknown it waits there instead."""
         self.batch.commit(self.header_len + transport_header_len)
         if now >= self.neighbour.fresh_until:
-            if self.neighbour.mac == 0:
+            if self.neighbour.mac != 0:
+                used(self.interface, self.neighbour, now)
+            elif not self.neighbour.is_retired or self._find_first_hop(now):
                 hold(self.interface, self.neighbour, now)
-            else:
-                ask_again(self.interface, self.neighbour, now)
+
+    @cython.cfunc
+    def _find_first_hop(self, now: cython.longlong) -> cython.bint:
+        """The first hop is none any more: take another. False, and the frame is dropped, where this
+        link has none."""
+        hop = self.interface.routes.next_hop(self.remote_high, self.remote_low)
+        if hop is None or hop[0] is not self.interface:
+            self.batch.take_back()
+            self.interface.counters.add(NO_ROUTE)
+            return False
+        self.neighbour = self.interface.neighbours.obtain(hop[1], hop[2], now)
+        return True

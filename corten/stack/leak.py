@@ -28,7 +28,7 @@ def leaks_of(stack: Stack) -> list[str]:
         found.append(f"{host.slices} slices of received frames")
     if any(memory is not None for memory in host.slice_memory):
         found.append("a memory of a received frame is held")
-    timers = len(stack.wheel) - 1  # the resolver's own
+    timers = len(stack.wheel) - len(stack.interfaces)  # each link has one
     if timers:
         found.append(f"{timers} timers")
     for interface in stack.interfaces:

@@ -91,6 +91,7 @@ class Opener:
             self.host, path, config, local_port, port, flow_hash, self.host.now
         )
         connection.attach(handler, doors)
+        path.neighbour.watch(connection)
         return connection
 
     def _path(self, address: str, source: str | None) -> Path:

@@ -24,15 +24,15 @@ import cython
 from cython.cimports.corten.core.chance import Chance
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import ReceiveBatch
-from cython.cimports.corten.core.limit import NEIGHBOUR_RETRY_NS
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
-from cython.cimports.corten.ip.resolution import announce, resolve
+from cython.cimports.corten.ip.resolution import announce
 from cython.cimports.corten.ip.route import RouteTable
+from cython.cimports.corten.ip.upkeep import attend
 from cython.cimports.corten.stack.demux import Demux
 from cython.cimports.corten.stack.opening import Opener
 from cython.cimports.corten.tcp.config import Config
@@ -40,6 +40,7 @@ from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
 from cython.cimports.corten.tcp.deliver import reset_failed, waits_for_resume
 from cython.cimports.corten.tcp.emit import send_owed_resets
+from cython.cimports.corten.tcp.handshake import opening_failed
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.output import output
@@ -56,7 +57,7 @@ from corten.endpoint.handler import Handler
 from corten.endpoint.loop import TimerHandle
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
-from corten.wire.address import parse_address, parse_mac
+from corten.wire.address import format_address, parse_address, parse_mac
 from corten.wire.reason import counter_names
 
 log = logging.getLogger("corten")
@@ -77,8 +78,6 @@ class Stack:
     _demux: Demux
     _due: list
     _soon: Any  # deque of (function, arguments)
-    _resolver: cython.int  # timer: ask again for unresolved neighbours
-    _resolver_armed: cython.bint
     _opener: Opener
 
     def __init__(
@@ -111,8 +110,6 @@ class Stack:
         self._demux = Demux(self.host, IcmpLimiter(chance))
         self._due = []
         self._soon = deque()
-        self._resolver = self.wheel.add(None)
-        self._resolver_armed = False
         self._opener = Opener(self.host, chance)
 
     # -- setting up -------------------------------------------------------------------------
@@ -134,11 +131,20 @@ class Stack:
         `leader`: this worker announces the addresses. CortenError for what cannot be.
         """
         interface = Interface(
-            name, len(self.interfaces), mac, addresses, self.counters, mtu, gateway
+            name,
+            len(self.interfaces),
+            mac,
+            addresses,
+            self.counters,
+            mtu,
+            gateway,
+            self.host.chance.fork(len(self.interfaces)),
         )
         interface.set_offload(offload_checksum, offload_segmentation)
         for address, station in (neighbours or {}).items():
             self.add_neighbour(interface, address, station)
+        interface.routes = self.routes
+        interface.timer = self.wheel.add(interface)
         self.interfaces.append(interface)
         if leader:
             announce(interface)
@@ -205,10 +211,8 @@ class Stack:
         for owner in due:
             if isinstance(owner, Tcb):
                 expire_tcb(self.host, cython.cast(Tcb, owner), now)
-            elif owner is None:
-                self._resolver_armed = False
-                for interface in self.interfaces:
-                    resolve(interface, now)
+            elif isinstance(owner, Interface):
+                self._attend(cython.cast(Interface, owner), now)
             else:
                 self._soon.append((owner.fire, ()))  # it may still be cancelled
         due.clear()
@@ -261,7 +265,7 @@ class Stack:
             i += 1
         host.transmit_at = 0
         self._forget_active()
-        self._resolve_later()
+        self._wake_links()
         return False
 
     @cython.cfunc
@@ -282,13 +286,25 @@ class Stack:
             active.extend(kept)
 
     @cython.cfunc
-    def _resolve_later(self) -> cython.void:
-        """While a neighbour is unresolved, ask for it once a second."""
+    def _wake_links(self) -> cython.void:
+        """Set the timer of each link that has something due sooner than it is set for."""
         interface: Interface
         for interface in self.interfaces:
-            if interface.unresolved and not self._resolver_armed:
-                self._resolver_armed = True
-                self.wheel.arm(self._resolver, self.host.now + NEIGHBOUR_RETRY_NS)
+            if interface.due_at < interface.armed_at:
+                interface.armed_at = interface.due_at
+                self.wheel.arm(interface.timer, interface.due_at)
+
+    @cython.cfunc
+    def _attend(self, interface: Interface, now: cython.longlong) -> cython.void:
+        """What is due on a link; connections hear of first hops that nobody answered for."""
+        attend(interface, now)
+        neighbour: Neighbour
+        for neighbour in interface.failed:
+            address: str = format_address(neighbour.address_high, neighbour.address_low)
+            for opener in neighbour.openers or []:
+                opening_failed(self.host, cython.cast(Tcb, opener), address)
+            neighbour.openers = None
+        interface.failed.clear()
 
     @cython.ccall
     def next_deadline(self) -> cython.longlong:

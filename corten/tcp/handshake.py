@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EHOSTUNREACH
+
 import cython
 from cython.cimports.corten.core.limit import REOPEN_DISTANCE
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt
@@ -60,6 +62,14 @@ def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
     tcb.syn_now = True
     tcb.rtx_at = now + tcb.rto
     host.mark(tcb)
+
+
+@cython.cfunc
+def opening_failed(host: TcpHost, tcb: Tcb, address: str) -> cython.void:
+    """Nobody answered for a connection's first hop (RFC 4861 7.2.2); it may be open since."""
+    if tcb.state == SYN_SENT:
+        text = f"no way to the host: nobody on the link answers for {address}"
+        host.finish(tcb, OSError(EHOSTUNREACH, text))
 
 
 @cython.cfunc

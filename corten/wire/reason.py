@@ -98,6 +98,22 @@ if not cython.compiled:
     SYNS_IN = 91
     DELAYED_ACKS = 92
     ICMP_ERRORS_IN = 93
+    # -- neighbour discovery, and what belongs to it
+    ND_MALFORMED = 150
+    ND_BAD_HOP_LIMIT = 151
+    ND_BAD_ADDRESS = 152
+    ND_BAD_ROUTER = 153
+    ND_NOT_OURS = 154
+    ND_CONFLICT = 155
+    ND_LOOPED_BACK = 156
+    ND_TABLE_FULL = 157
+    MLD_MALFORMED = 158
+    ADDRESSES_LOST = 159
+    ND_SOLICITATIONS_OUT = 160
+    ND_ADVERTISEMENTS_OUT = 161
+    MLD_REPORTS_OUT = 162
+    ROUTERS_LOST = 163
+    REDIRECTS_TAKEN = 164
     # -- UDP
     UDP_SHORT = 165
     UDP_BAD_LENGTH = 166
@@ -216,6 +232,15 @@ PROSE: dict[str, str] = {
     "ICMPV6_UNKNOWN_TYPE": "a type that asks for nothing from us",
     "ICMPV6_BAD_QUOTE": "the quoted packet is not one that we sent",
     "ICMPV6_BAD_MTU": "too big for an MTU under 1280 (RFC 8201 4)",
+    "ND_MALFORMED": "too short, a code that is not 0, or an option of no length or past the end",
+    "ND_BAD_HOP_LIMIT": "hop limit is not 255: a router has passed it on",
+    "ND_BAD_ADDRESS": "a source, target or link-layer address that cannot be there",
+    "ND_BAD_ROUTER": "from no link-local address, or not from the router in use",
+    "ND_NOT_OURS": "about an address that is neither ours nor one that we asked for",
+    "ND_CONFLICT": "somebody else claims our address (RFC 4862 5.4)",
+    "ND_LOOPED_BACK": "our own solicitation, heard back (RFC 7527)",
+    "ND_TABLE_FULL": "a neighbour, router, prefix or name server more than is kept",
+    "MLD_MALFORMED": "a query that is not as RFC 3810 6.2 has it",
     "IPV6_SHORT": "shorter than the fixed header",
     "IPV6_BAD_VERSION": "version is not 6",
     "IPV6_BAD_PAYLOAD_LEN": "payload length beyond the frame",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+
+import pytest
 from scapy.layers.inet import IP, TCP
-from scapy.layers.l2 import ARP
+from scapy.layers.l2 import ARP, Ether
 
 from corten.core.frame import ReceiveBatch
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
+from tests.malformed.frames import mend
 from tests.stack.link import OURS, PEER, SECOND, Link, arp
 
 
@@ -157,6 +161,17 @@ def test_a_station_that_no_longer_answers_is_asked_again_before_its_minute_is_ov
     assert any(TCP in p and p.dst == PEER for p in found)
 
 
+def strangers(link: Link, count: int) -> None:
+    """Others who speak to us once, each under an address of its own."""
+    frame = bytearray(bytes(arp()))
+    for first in range(0, count, 100):
+        burst = []
+        for i in range(first, first + 100):
+            frame[30:32] = bytes([1 + i // 250, 1 + i % 250])
+            burst.append(bytes(frame))
+        link.breath(*burst)
+
+
 def test_an_entry_evicted_while_paths_hold_it_still_hears_answers() -> None:
     """The table is small; connections are not cut off because strangers filled it."""
     link = Link(resolve=True, addresses=["10.0.0.2/16"])
@@ -164,11 +179,79 @@ def test_an_entry_evicted_while_paths_hold_it_still_hears_answers() -> None:
     link.breath(arp(op=2, hwdst=OURS))
     table = link.interface.neighbours
     mine = table.entries()[0]
-    for i in range(4200):
-        link.breath(arp(psrc=f"10.0.{1 + i // 250}.{1 + i % 250}"))
+    strangers(link, 4200)
     assert len(table) == 4096 and mine not in table.entries()
     for _ in range(200):
         found = link.breath(after=SECOND)
         if any(is_request(p, "10.0.0.1") for p in found):
             break
     assert mine in table.entries()
+
+
+@pytest.mark.requirement("RFC 6583 7.1")
+def test_strangers_evict_neither_static_entries_nor_stations_in_use() -> None:
+    link = Link(resolve=True, addresses=["10.0.0.2/16"], neighbours={"10.0.0.77": PEER})
+    link.breath(arp(psrc="10.0.0.1"))
+    table = link.interface.neighbours
+    static, used = table.entries()
+    used.confirm(link.now)
+    strangers(link, 4200)
+    assert len(table) == 4096
+    assert static in table.entries() and used in table.entries()
+
+
+@pytest.mark.requirement("RFC 6583 7.1")
+def test_a_scan_of_the_link_is_bounded_and_costs_nobody_his_entry() -> None:
+    """Segments from addresses that nobody has: we ask for each, and hold its answer."""
+    link = Link(resolve=True, addresses=["10.0.0.2/16"])
+    link.breath(arp(psrc="10.0.0.1"))
+    used = link.interface.neighbours.entries()[0]
+    used.confirm(link.now)
+    syn = bytearray(bytes(Ether(src=PEER, dst=OURS) / IP(dst="10.0.0.2") / TCP(flags="S")))
+    syn[26:30] = bytes([10, 0, 0, 0])
+    burst: list[bytes] = []
+    for i in range(4500):
+        syn[28:30] = bytes([1 + i // 250, 1 + i % 250])
+        burst.append(bytes(mend(syn)))
+        if len(burst) == 50:
+            link.breath(*burst)
+            burst.clear()
+    assert len(link.interface.neighbours) <= 4096
+    assert used in link.interface.neighbours.entries()
+    for _ in range(120):
+        link.breath(after=SECOND // 4)
+    assert link.interface.unresolved == [] and link.interface.asking == []
+
+
+def test_a_connection_hears_that_nobody_answers() -> None:
+    """A missing entry is no error; one that all requests went unanswered for is."""
+    link = Link(resolve=True)
+    heard: list[object] = []
+
+    class Client(Handler):
+        def on_close(self, connection: object, error: object) -> None:
+            heard.append(error)
+
+    link.stack.connect("10.0.0.9", 80, Client)
+    for _ in range(24):
+        link.breath(after=SECOND // 4)
+        if heard:
+            break
+        assert link.now < 7 * SECOND
+    (error,) = heard
+    assert isinstance(error, OSError) and error.errno == errno.EHOSTUNREACH
+    assert "10.0.0.9" in str(error)
+    assert link.now <= 7 * SECOND
+    link.breath(after=SECOND)
+    assert link.stack.leaks() == []
+
+
+def test_a_connection_whose_neighbour_answers_at_last_lives_on() -> None:
+    link = Link(resolve=True)
+    connect(link)
+    for _ in range(17):
+        link.breath(after=SECOND // 4)
+    assert any(TCP in p for p in link.breath(arp(op=2, to=OURS, hwdst=OURS)))
+    for _ in range(40):
+        link.breath(after=SECOND // 4)
+    assert [c.state for c in link.stack.connections()] != []
