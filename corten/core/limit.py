@@ -29,6 +29,7 @@ PATH_MTU_NS: cython.longlong = 600_000_000_000  # RFC 1191 6.3: then a larger on
 CHALLENGE_NS: cython.longlong = 5_000_000_000  # RFC 5961 7: ten challenge ACKs in 5 s
 PAWS_IDLE_NS: cython.longlong = 2_073_600_000_000_000  # 24 days (RFC 7323 5.5)
 PACING_RATE_MAX: cython.ulonglong = 1 << 40  # octets a second: beyond any link
+RTT_UNKNOWN_NS: cython.longlong = 200_000_000  # assumed until a round trip is measured
 RTO_AFTER_SYN_LOSS_NS: cython.longlong = 3_000_000_000  # RFC 6298 5.7
 TIMESTAMP_ECHO_MAX: cython.uint = 600_000  # ms: a longer echo is no measurement
 REOPEN_DISTANCE: cython.uint = 64_000  # a reused pair's ISN lies beyond the old one (RFC 1122)

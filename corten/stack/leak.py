@@ -14,6 +14,8 @@ def leaks_of(stack: Stack) -> list[str]:
     found = [f"connection {c.id} in state {c.state}" for c in host.connections if c is not None]
     if host.live:
         found.append(f"{host.live} connections counted as live")
+    if host.granted:
+        found.append(f"{host.granted} octets of buffers granted")
     if len(host.table):
         found.append(f"{len(host.table)} entries in the flow table")
     if host.time_wait_live:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.limit import TIMESTAMP_ECHO_MAX
 from cython.cimports.corten.core.serial import seq_ge, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.tcp.buffer import low_water
 from cython.cimports.corten.tcp.ecn import ECN_HOLD
 from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.host import TcpHost
@@ -132,7 +133,7 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
     tcb.retries = 0  # but the RTO stays backed off until a sample says otherwise (Karn)
     tcb.rtx_at = now + tcb.rto if tcb.snd_una != tcb.snd_nxt else 0  # 5.2, 5.3
     tcb.path.neighbour.confirm(now)
-    if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= tcb.config.send_low_water:
+    if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= low_water(tcb):
         tcb.blocked = False
         tcb.events |= EVENT_WRITABLE
         host.mark(tcb)

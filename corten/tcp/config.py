@@ -29,7 +29,10 @@ LIMITS = {  # smallest and largest value; the others only must not be negative
     "fin_wait_ns": (1, FOREVER),
     "delayed_ack_ns": (1, 500 * MS - 1),  # MUST-40
     "receive_buffer": (2048, 1 << 29),
+    "receive_buffer_max": (2048, 1 << 29),
     "send_high_water": (1, 0x3FFF_FFFF),  # what may be queued at all
+    "send_buffer_max": (1, 0x3FFF_FFFF),
+    "buffer_memory": (0, 1 << 50),
     "initial_window": (1, 1000),
     "connections_max": (1, 1 << 24),
     "syn_queue_max": (1, 1 << 24),
@@ -44,7 +47,8 @@ BITS = ("sack", "timestamps", "window_scale", "nagle", "pacing", "rfc1337")  # o
 class Config:
     """One set of settings: a stack has one, a listener or a connection may have its own.
 
-    `Config(rto_min_ns=…, …)`; an unknown name or an impossible value raises CortenError.
+    `Config(rto_min_ns=…, …)`; an unknown name or an impossible value raises CortenError. Who gives
+    a buffer's size alone (`receive_buffer`, `send_high_water`) fixes it: it does not grow.
     """
 
     rto_min_ns: cython.longlong  # writable; RFC 6298 2.4 says 1 s; deployed stacks use 200 ms
@@ -65,7 +69,10 @@ class Config:
     fin_wait_ns: cython.longlong  # writable; FIN-WAIT-2 of a connection whose application is gone
     delayed_ack_ns: cython.longlong  # writable; under 500 ms (MUST-40)
     receive_buffer: cython.Py_ssize_t  # writable; octets; bounds the window and what may be held
+    receive_buffer_max: cython.Py_ssize_t  # writable; it grows up to this; the window shift's size
     send_high_water: cython.Py_ssize_t  # writable; `send` answers False from here
+    send_buffer_max: cython.Py_ssize_t  # writable; the high-water mark grows up to this
+    buffer_memory: cython.Py_ssize_t  # writable; growth of all buffers of one stack together
     send_low_water: cython.Py_ssize_t  # writable; `on_writable` at or below it
     initial_window: cython.uint  # writable; segments (RFC 6928)
     connections_max: cython.Py_ssize_t  # writable; of one stack
@@ -96,7 +103,10 @@ class Config:
         self.fin_wait_ns = 60 * SECOND
         self.delayed_ack_ns = 40 * MS
         self.receive_buffer = 256 * 1024
+        self.receive_buffer_max = 6 << 20
         self.send_high_water = 512 * 1024
+        self.send_buffer_max = 4 << 20
+        self.buffer_memory = 256 << 20
         self.send_low_water = 128 * 1024
         self.initial_window = 10
         self.connections_max = 1 << 20
@@ -108,6 +118,7 @@ class Config:
         self.congestion = "cubic"
         self.pacing = False
         self.ecn = "passive"
+        settings = _with_fixed(settings)
         for name, value in settings.items():
             if name not in self._names():
                 raise CortenError(f"no such TCP setting: {name}")
@@ -137,9 +148,27 @@ class Config:
             raise CortenError("rto_min_ns must not be above rto_max_ns")
         if self.send_low_water > self.send_high_water:
             raise CortenError("send_low_water must not be above send_high_water")
+        if self.receive_buffer > self.receive_buffer_max:
+            raise CortenError("receive_buffer must not be above receive_buffer_max")
+        if self.send_high_water > self.send_buffer_max:
+            raise CortenError("send_high_water must not be above send_buffer_max")
 
     def with_settings(self, settings: dict) -> Config:
         """This one, or a copy with some settings changed."""
         if not settings:
             return self
-        return Config(**{**{name: getattr(self, name) for name in self._names()}, **settings})
+        return Config(
+            **{**{name: getattr(self, name) for name in self._names()}, **_with_fixed(settings)}
+        )
+
+
+def _with_fixed(settings: dict) -> dict:
+    """A buffer whose size is given without its largest one keeps that size."""
+    fixed = dict(settings)
+    for name, most in (
+        ("receive_buffer", "receive_buffer_max"),
+        ("send_high_water", "send_buffer_max"),
+    ):
+        if name in fixed:
+            fixed.setdefault(most, fixed[name])
+    return fixed

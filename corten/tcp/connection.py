@@ -11,6 +11,7 @@ from cython.cimports.corten.core.serial import seq_add, seq_lt, seq_sub
 from cython.cimports.corten.endpoint.connection import Span
 from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.tcp.buffer import has_send_room, start_buffers
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import emit_reset
@@ -169,8 +170,8 @@ class TcpConnection(Tcb):
         promised: cython.Py_ssize_t = seq_sub(self.rcv_adv, self.rcv_nxt)
         if promised >= 2 * self.rcv_mss:
             return
-        room: cython.Py_ssize_t = self.config.receive_buffer - self.retained_len - self.slices_len
-        if room - promised >= min(self.config.receive_buffer // 2, self.rcv_mss):
+        room: cython.Py_ssize_t = self.rcv_buf - self.retained_len - self.slices_len
+        if room - promised >= min(self.rcv_buf // 2, self.rcv_mss):
             host: TcpHost = self.host
             self.ack_now = True
             host.mark(self)
@@ -242,7 +243,7 @@ class TcpConnection(Tcb):
         self.snd_end = seq_add(self.snd_end, cython.cast(cython.uint, length))
         host: TcpHost = self.host
         host.mark(self)
-        if seq_sub(self.snd_end, self.snd_una) > self.config.send_high_water:
+        if not has_send_room(host, self, seq_sub(self.snd_end, self.snd_una)):
             self.blocked = True
         return not self.blocked
 
@@ -370,6 +371,7 @@ def new_connection(
     connection.remote_port = remote_port
     connection.hash = flow_hash
     connection.rto = config.rto_initial_ns
+    start_buffers(connection)
     host.register(connection)
     return connection
 

@@ -121,15 +121,15 @@ def next_window(tcb: Tcb) -> cython.uint:
     field is rounded up, so that the shift loses nothing of what was promised, as long as what is
     held exceeds the buffer by little (RFC 7323 2.4 leaves the choice).
     """
-    room: cython.Py_ssize_t = tcb.config.receive_buffer - tcb.retained_len - tcb.slices_len
+    room: cython.Py_ssize_t = tcb.rcv_buf - tcb.retained_len - tcb.slices_len
     promised: cython.uint = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
     window: cython.uint = promised
     if room > promised:
         gain: cython.Py_ssize_t = room - promised
-        if gain >= tcb.snd_mss or gain >= tcb.config.receive_buffer // 2:
+        if gain >= tcb.snd_mss or gain >= tcb.rcv_buf // 2:
             window = cython.cast(cython.uint, room)
     field: cython.uint = (window + (1 << tcb.rcv_shift) - 1) >> tcb.rcv_shift
-    slack: cython.Py_ssize_t = tcb.config.receive_buffer >> ROUNDING_SLACK
+    slack: cython.Py_ssize_t = tcb.rcv_buf >> ROUNDING_SLACK
     if (field << tcb.rcv_shift) > room + slack and window == promised:
         # segments smaller than the rounding would otherwise move the edge on for ever
         field = window >> tcb.rcv_shift
@@ -169,7 +169,7 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
         tcb.ts_recent if flags & ACK else 0,
     )
     assert used == options
-    window: cython.Py_ssize_t = min(tcb.config.receive_buffer, 0xFFFF)  # never scaled
+    window: cython.Py_ssize_t = min(tcb.rcv_buf, 0xFFFF)  # never scaled
     if tcb.ecn:
         flags |= syn_flags(tcb, flags)
     emit_tcp(

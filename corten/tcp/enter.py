@@ -110,7 +110,8 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     tcb.retries = 0
     tcb.rtx_at = 0
     tcb.rtt_at = 0
-    tcb.heard_at = now
+    tcb.heard_at = tcb.tune_at = now
+    tcb.tune_seq = seq_add(tcb.rcv_nxt, tcb.rcv_buf // 2)
     tcb.end_at = now + tcb.config.keepalive_ns if tcb.config.keepalive_ns != 0 else 0
     tcb.error = None
     tcb.recovery = OPEN

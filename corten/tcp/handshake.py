@@ -57,7 +57,7 @@ def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
         host.secret, path.remote_high, path.remote_low, path.local_high, path.local_low, ports
     )
     _place(tcb)
-    tcb.rcv_shift = shift_for(tcb.config.receive_buffer) if tcb.config.window_scale else 0
+    tcb.rcv_shift = shift_for(tcb.config.receive_buffer_max) if tcb.config.window_scale else 0
     tcb.sent_at = now
     tcb.syn_now = True
     tcb.rtx_at = now + tcb.rto
@@ -189,7 +189,7 @@ def syn_sent_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong
     if seg.flags & SYN == 0:
         return TCP_BAD_STATE
     _take_syn(host, tcb, seg, now)
-    tcb.rcv_adv = seq_add(tcb.rcv_nxt, min(tcb.config.receive_buffer, 0xFFFF))
+    tcb.rcv_adv = seq_add(tcb.rcv_nxt, min(tcb.rcv_buf, 0xFFFF))
     if good_ack and seq_lt(tcb.snd_una, seg.ack):
         become_established(host, tcb, seg, now)
         tcb.ack_now = True

@@ -59,6 +59,7 @@ class TcpHost:
     connections: list  # Tcb by id
     free_ids: list
     live: cython.Py_ssize_t
+    granted: cython.Py_ssize_t  # octets by which buffers have grown, of all connections
     half_open: dict  # id -> Tcb in SYN_RECEIVED, oldest first
     listeners: dict  # port -> list of Listener
     time_waits: list  # TimeWait by id
@@ -104,6 +105,7 @@ class TcpHost:
         self.connections = []
         self.free_ids = []
         self.live = 0
+        self.granted = 0
         self.half_open = {}
         self.listeners = {}
         self.time_waits = []
@@ -263,6 +265,8 @@ class TcpHost:
         self.wheel.discard(tcb.timer)
         tcb.timer = -1
         self.live -= 1
+        self.granted -= tcb.rcv_buf - tcb.config.receive_buffer
+        self.granted -= tcb.snd_buf - tcb.config.send_high_water
 
     @cython.cfunc
     def finish(self, tcb: Tcb, error: object) -> cython.void:

@@ -7,7 +7,8 @@ the reassembly queue. Nothing is acknowledged here: the connection is marked.
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_add, seq_ge, seq_gt, seq_lt, seq_sub
+from cython.cimports.corten.tcp.buffer import tune_receive
 from cython.cimports.corten.tcp.host import TcpHost, retain_octets
 from cython.cimports.corten.tcp.reassembly import Reassembly
 from cython.cimports.corten.tcp.state import (
@@ -79,6 +80,8 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         tcb.rcv_nxt = seq_add(seq, cython.cast(cython.uint, length))
         tcb.unacked_len += cython.cast(cython.uint, length)
         tcb.events |= EVENT_DATA
+        if seq_ge(tcb.rcv_nxt, tcb.tune_seq):
+            tune_receive(host, tcb, now)
     if fin:
         receive_fin(host, tcb, now)
     return ACCEPTED
@@ -114,9 +117,7 @@ def _keep_early(
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
     whole: cython.bint = True
     if length > 0:
-        whole = queue.add(
-            seq, seg.memory, at, length, REASSEMBLY_FACTOR * tcb.config.receive_buffer
-        )
+        whole = queue.add(seq, seg.memory, at, length, REASSEMBLY_FACTOR * tcb.rcv_buf)
     if tcb.sack_ok:
         tcb.duplicate_acks_due = 1
     elif tcb.duplicate_acks_due < DUPLICATES_MAX:
@@ -145,7 +146,10 @@ def _fill(
     if fin:
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
     queue.add(seq, seg.memory, at, length, NO_BOUND)  # all of it leaves the queue at once
-    if _continue(host, tcb):
+    fin = _continue(host, tcb)
+    if seq_ge(tcb.rcv_nxt, tcb.tune_seq):
+        tune_receive(host, tcb, now)
+    if fin:
         receive_fin(host, tcb, now)
     return ACCEPTED
 

@@ -51,6 +51,7 @@ class Tcb(Connection):
     snd_shift: cython.uint  # what the peer's windows are shifted by
     snd_mss: cython.uint  # payload octets of a segment, options taken off
     peer_mss: cython.uint  # what the peer's SYN said
+    snd_buf: cython.uint  # octets queued at which `send` answers False
     fin_queued: cython.bint  # `close` was called: FIN at snd_end
     fin_sent: cython.bint
     blocked: cython.bint  # `send` answered False: on_writable is owed
@@ -67,6 +68,9 @@ class Tcb(Connection):
     rcv_nxt: cython.uint
     rcv_adv: cython.uint  # the right edge advertised; never retreats (SHLD-14)
     rcv_shift: cython.uint
+    rcv_buf: cython.uint  # octets: bounds the window and what may be held; see `buffer`
+    tune_seq: cython.uint  # when RCV.NXT gets here the buffer's size is looked at
+    tune_at: cython.longlong  # when it was last
     last_ack_sent: cython.uint
     unacked_len: cython.uint  # octets received in order since the last acknowledgement sent
     rcv_mss: cython.uint  # the largest segment seen: every second one is acknowledged
@@ -174,7 +178,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
 def _clear_send(tcb: Tcb) -> cython.void:
     tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.snd_end = tcb.snd_wnd = 0
     tcb.snd_wl1 = tcb.snd_wl2 = tcb.max_snd_wnd = tcb.snd_shift = 0
-    tcb.snd_mss = tcb.peer_mss = 0
+    tcb.snd_mss = tcb.peer_mss = tcb.snd_buf = 0
     tcb.fin_queued = tcb.fin_sent = tcb.blocked = False
     tcb.next_offset = tcb.first_offset = 0
 
@@ -184,6 +188,7 @@ def _clear_receive(tcb: Tcb) -> cython.void:
     tcb.irs = tcb.rcv_nxt = tcb.rcv_adv = tcb.rcv_shift = tcb.last_ack_sent = 0
     tcb.unacked_len = tcb.rcv_mss = tcb.duplicate_acks_due = 0
     tcb.challenges = tcb.challenged_at = 0
+    tcb.rcv_buf = tcb.tune_seq = tcb.tune_at = 0
     tcb.ack_now = tcb.syn_now = tcb.fin_received = tcb.paused = False
     tcb.retained_at = tcb.retained_len = tcb.slices_len = 0
     tcb.first_slice = tcb.last_slice = -1
