@@ -14,6 +14,7 @@ from cython.cimports.corten.wire.address_field import v4_low
 from cython.cimports.corten.wire.icmpv4 import (
     ICMP_PORT_UNREACHABLE,
     ICMP_PROTOCOL_UNREACHABLE,
+    ICMP_REDIRECT,
     ICMP_SOURCE_QUENCH,
     Icmp,
     is_error,
@@ -89,7 +90,9 @@ class Inet4:
         reason: cython.int = icmp.parse(batch.arena, self.ip.payload_at, self.ip.payload_len)
         if reason != ACCEPTED:
             return reason
-        if is_error(icmp.type) and icmp.type != ICMP_SOURCE_QUENCH:
+        # a source quench asks for nothing (RFC 6633); a redirect is none of a connection's troubles
+        is_quiet: cython.bint = icmp.type == ICMP_SOURCE_QUENCH or icmp.type == ICMP_REDIRECT
+        if is_error(icmp.type) and not is_quiet:
             return self._icmp_error(batch, i, now)
         station: cython.ulonglong = self.arrival.link.source
         return receive_icmp(self.arrival.interface, station, self.ip, icmp, batch.arena)

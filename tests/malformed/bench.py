@@ -271,7 +271,8 @@ class Bench:
 class Row:
     """One malformed input, or several that differ in a number: what is sent and what must follow.
 
-    `frames`: from the bench, the frames one after another, a breath each. `right`: the kinds of
+    `frames`: from the bench, the frames one after another, a breath each; a generator sees what
+    those before it have done. `right`: the kinds of
     reply that are right (a string over KINDS), "-" for silence; several separated by spaces.
     `drop`: the counter that must rise by each frame; "" any one; None none: the frame is no drop,
     it is processed as if the bad part were absent. `check`: what must be true afterwards.
@@ -285,8 +286,9 @@ class Row:
     state: str = "ESTABLISHED"
     check: Callable[[Bench], None] | None = None
     bench: type[Bench] = Bench
-    after_ms: float = 0  # between the frames
-    only_last: bool = False  # the reaction counts for the last frame alone: the others prepare it
+    after_ms: float = 0  # before each frame
+    pins: tuple[str, ...] = ()  # the requirements it shows, as @pytest.mark.requirement names them
+    prepare: Callable[[Bench], object] | None = None  # what comes before, and is not judged
 
     def __str__(self) -> str:
         return f"{self.layer}: {self.name}"
@@ -297,12 +299,11 @@ def try_row(row: Row) -> None:
     bench = row.bench(row.state)
     bench.feed_canary()
     right = {"" if kinds == "-" else kinds for kinds in row.right.split()}
-    every = list(row.frames(bench))
-    assert every, "a row without a frame proves nothing"
-    for number, frame in enumerate(every):
+    if row.prepare is not None:
+        row.prepare(bench)
+    number = -1
+    for number, frame in enumerate(row.frames(bench)):
         found = bench.breath(bytes(frame), row.after_ms)
-        if row.only_last and number < len(every) - 1:
-            continue
         what = f"{row}, frame {number}: {bytes(frame).hex()}"
         assert found.kinds in right, f"{what}: answered {found.kinds or 'nothing'!r}"
         if row.drop is None:
@@ -311,6 +312,7 @@ def try_row(row: Row) -> None:
             assert found.drops == [row.drop], f"{what}: counted {found.drops}"
         else:
             assert len(found.drops) == 1, f"{what}: nothing counted"
+    assert number >= 0, "a row without a frame proves nothing"
     if row.check is not None:
         row.check(bench)
     bench.finish()

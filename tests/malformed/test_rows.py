@@ -17,7 +17,10 @@ MODULES = [
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, marks=pytest.mark.requirement(*row.pins), id=str(row)) for row in ROWS],
+)
 def test_row(row: Row) -> None:
     try_row(row)
 
