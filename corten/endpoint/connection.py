@@ -140,5 +140,6 @@ class Connection:
         raise NotImplementedError
 
     def info(self) -> dict[str, object]:
-        """State and figures of the connection, as the field knows them from TCP_INFO."""
+        """State and figures of the connection, as the field knows them from TCP_INFO: octets and
+        seconds. `corten/tcp/info.py` says what each key means; the kernel's sockets have others."""
         raise NotImplementedError

@@ -143,6 +143,10 @@ class Path:
         """The largest packet to send: the link's MTU, or the path's while one is known."""
         return self._lower_mtu if now < self._lower_until else self.mtu
 
+    def known_mtu(self, now: int) -> int:
+        """`send_mtu`, for who looks on."""
+        return self.send_mtu(now)
+
     @cython.cfunc
     @cython.exceptval(check=False)
     def lower_mtu(self, mtu: cython.uint, now: cython.longlong) -> cython.void:

@@ -348,7 +348,8 @@ class TcpConnection(Tcb):
 
     def info(self) -> dict[str, object]:
         pipe: cython.uint = pipe_of(self) if self.state & SYNCHRONIZED else 0
-        return connection_info(self, pipe, self.congestion.pacing_rate(self.srtt))
+        host: TcpHost = self.host
+        return connection_info(self, host.now, pipe, self.congestion.pacing_rate(self.srtt))
 
 
 @cython.cfunc

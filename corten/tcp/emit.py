@@ -251,6 +251,7 @@ def _header(
         next_window(tcb),
         cython.cast(cython.uint, options),
     )
+    tcb.segments_out += 1
     tcb.last_ack_sent = tcb.rcv_nxt
     tcb.ack_now = False
     tcb.unacked_len = 0
@@ -312,7 +313,9 @@ def emit_data(
         offset = 0
     if length > tcb.snd_mss:
         batch.needs_segmentation(path.gso_type, tcb.snd_mss)
-        host.counters.add(SEGMENTS_OUT, (length + tcb.snd_mss - 1) // tcb.snd_mss)
+        count: cython.Py_ssize_t = (length + tcb.snd_mss - 1) // tcb.snd_mss
+        tcb.segments_out += cython.cast(cython.uint, count - 1)
+        host.counters.add(SEGMENTS_OUT, count)
     else:
         host.counters.add(SEGMENTS_OUT)
     host.counters.add(OCTETS_OUT, length)

@@ -10,9 +10,15 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.tcp.chrono import note_limit
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.limited import (
+    LIMITED_BY_PEER,
+    LIMITED_BY_QUEUE,
+    LIMITED_NOT,
+)
 from cython.cimports.corten.tcp.pacing import note_paced, paced_room
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.recovery import lost_edge, next_lost, pipe_of
@@ -108,6 +114,8 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     batch: TransmitBatch = tcb.path.batch
     if tcb.snd_una == tcb.snd_nxt and now - tcb.sent_at > tcb.rto and tcb.sent_at != 0:
         tcb.congestion.on_idle(tcb.config.initial_window * tcb.snd_mss)
+    if tcb.busy_at == 0:
+        tcb.busy_at = now
     pipe: cython.uint = pipe_of(tcb)
     largest: cython.Py_ssize_t = _segment_max(tcb)
     while not tcb.fin_sent:
@@ -128,6 +136,8 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
         if length <= 0 and not fin:
             if usable < waiting + tcb.fin_queued and tcb.snd_una == tcb.snd_nxt and tcb.rtx_at == 0:
                 tcb.rtx_at = now + tcb.rto  # the window is shut: probe (RFC 9293 3.8.6.1)
+            if tcb.limited is not None or tcb.blocked or usable < waiting:
+                note_limit(tcb, _limit(tcb, waiting, usable, allowed), now)
             break
         if not batch.has_room():
             return False
@@ -136,6 +146,20 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             note_paced(tcb.pacer, sent, now)
         pipe += sent
     return True
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _limit(
+    tcb: Tcb,
+    waiting: cython.Py_ssize_t,
+    usable: cython.Py_ssize_t,
+    allowed: cython.Py_ssize_t,
+) -> cython.uint:
+    """What keeps an output pass from sending more, if it is not the network."""
+    if usable < waiting and usable <= allowed:
+        return LIMITED_BY_PEER
+    return LIMITED_BY_QUEUE if waiting == 0 and tcb.blocked and allowed > 0 else LIMITED_NOT
 
 
 @cython.cfunc

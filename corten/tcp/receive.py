@@ -66,6 +66,7 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         length = room
         fin = False
         tcb.ack_now = True
+    tcb.received_at = now
     _note_size(tcb, seg)
     host.mark(tcb)
     if tcb.end_at != 0 and tcb.state == FIN_WAIT_2:
@@ -76,6 +77,7 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         return _fill(host, tcb, seg, seq, at, length, fin, now)
     if length > 0:
         host.counters.add(OCTETS_IN, length)
+        tcb.received += length
         host.add_slice(tcb, seg.memory, at, length)
         tcb.rcv_nxt = seq_add(seq, cython.cast(cython.uint, length))
         tcb.unacked_len += cython.cast(cython.uint, length)
@@ -170,6 +172,7 @@ def _continue(host: TcpHost, tcb: Tcb) -> cython.bint:
         tcb.rcv_nxt = seq_add(tcb.rcv_nxt, cython.cast(cython.uint, len(chunk)))
         tcb.events |= EVENT_DATA
         host.counters.add(OCTETS_IN, len(chunk))
+        tcb.received += len(chunk)
     fin: cython.bint = queue.take_fin(tcb.rcv_nxt)
     if queue.is_empty():
         tcb.reassembly = None

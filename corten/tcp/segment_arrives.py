@@ -16,6 +16,7 @@ from cython.cimports.corten.core.serial import (
     seq_sub,
 )
 from cython.cimports.corten.tcp.ack import acknowledge
+from cython.cimports.corten.tcp.chrono import note_idle
 from cython.cimports.corten.tcp.ecn import acknowledged, take_repeated_syn, text_arrives
 from cython.cimports.corten.tcp.emit import emit_reset
 from cython.cimports.corten.tcp.enter import become_established, enter_time_wait
@@ -54,6 +55,9 @@ if not cython.compiled:
 def segment_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
     """Run the checks; ACCEPTED, or the reason for the drop."""
     tcb.heard_at = now
+    tcb.segments_in += 1
+    if seg.gso_size > 0 and seg.payload_len > 0:  # several, merged on their way
+        tcb.segments_in += cython.cast(cython.uint, (seg.payload_len - 1) // seg.gso_size)
     reason: cython.int = _predicted(host, tcb, seg, now)
     if reason >= 0:
         return reason
@@ -249,6 +253,8 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
     if reason != ACCEPTED:
         challenge(host, tcb, now)
         return reason
+    if tcb.busy_at != 0 and not seq_lt(tcb.snd_una, tcb.snd_end):
+        note_idle(tcb, now)
     if tcb.fin_sent and tcb.snd_una == tcb.snd_nxt:
         if tcb.state == FIN_WAIT_1:
             tcb.state = FIN_WAIT_2

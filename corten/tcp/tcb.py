@@ -17,6 +17,7 @@ from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.congestion import CongestionControl
+from cython.cimports.corten.tcp.limited import Limited
 from cython.cimports.corten.tcp.pacer import Pacer
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.reassembly import Reassembly
@@ -122,6 +123,15 @@ class Tcb(Connection):
     retry_since: cython.longlong  # when the first of them happened
     sent_at: cython.longlong  # when data last left (idle restart)
 
+    # -- what `info` tells beside all this
+    received: cython.longlong  # octets in order, all told
+    received_at: cython.longlong  # when text came last
+    segments_in: cython.uint
+    segments_out: cython.uint
+    busy_ns: cython.longlong  # of the times before `busy_at`
+    busy_at: cython.longlong  # data is queued or in flight since; 0: none is
+    limited: Limited | None  # by something else than the network
+
     # -- deadlines, nanoseconds on the stack's clock; 0: not set
     armed_at: cython.longlong  # what the wheel knows, at or before the earliest below
     rtx_at: cython.longlong  # retransmission, or window probe
@@ -153,6 +163,9 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.reassembly = None
     tcb.pacer = None
     tcb.pace_at = 0
+    tcb.limited = None
+    tcb.received = tcb.received_at = tcb.busy_ns = tcb.busy_at = 0
+    tcb.segments_in = tcb.segments_out = 0
     tcb.retained = None
     tcb.first_piece = tcb.last_piece = tcb.next_piece = None
     tcb.hash = tcb.id = 0
