@@ -1,8 +1,8 @@
 """How long a connection was busy, and what held it back meanwhile: changes of state only.
 
 Busy is from the first octet queued to the last one acknowledged. Of that, the peer's window is the
-limit while data waits for it, and the send queue's bound while all that it allowed has been sent and
-the application was told to wait. The rest is the network's.
+limit while data waits for it, and the send queue's bound while all that it allowed has been sent
+and the application was told to wait. The rest is the network's.
 """
 
 from __future__ import annotations
