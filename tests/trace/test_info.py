@@ -11,7 +11,8 @@ from corten.sim.script import Trace
 MSS = 1000
 KEYS = """state sack timestamps ecn window_shift mss rcv_mss snd_una snd_nxt rcv_nxt in_flight
     pipe queued unsent snd_wnd rcv_wnd ready received segments_in segments_out pacing_rate
-    congestion receive_buffer send_buffer soft_error advertised_mss path_mtu recovery retries cwnd ssthresh ecn_echoes
+    congestion receive_buffer send_buffer soft_error advertised_mss path_mtu recovery retries
+    cwnd ssthresh ecn_echoes
     paced_waits sacked srtt rttvar rto min_rtt busy rwnd_limited sndbuf_limited last_sent
     last_received"""
 
