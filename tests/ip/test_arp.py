@@ -30,6 +30,7 @@ def test_announces_itself_at_start() -> None:
     assert Link(leader=False).announced == []
 
 
+@pytest.mark.requirement("RFC 826")
 def test_answers_a_request_for_its_address() -> None:
     link = Link(resolve=True)
     (reply,) = link.breath(arp())
@@ -68,6 +69,7 @@ def connect(link: Link, address: str = "10.0.0.1") -> None:
     link.stack.connect(address, 80, Handler)
 
 
+@pytest.mark.requirement("RFC 1122 2.3.2.2")
 def test_a_packet_waits_for_the_answer() -> None:
     link = Link(resolve=True)
     connect(link)
@@ -88,6 +90,7 @@ def test_many_wait_for_one_answer() -> None:
     assert link.count("neighbour_queue_full") == 0
 
 
+@pytest.mark.requirement("RFC 1122 2.3.2.1")
 def test_asks_at_most_once_a_second_and_gives_up() -> None:
     link = Link(resolve=True)
     for _ in range(206):
@@ -102,6 +105,7 @@ def test_asks_at_most_once_a_second_and_gives_up() -> None:
     assert link.count("neighbour_unreachable") > 0
 
 
+@pytest.mark.requirement("RFC 1122 2.3.2.1")
 def test_an_old_entry_is_asked_for_by_unicast_while_in_use() -> None:
     link = Link(resolve=True)
     connect(link)

@@ -16,6 +16,7 @@ def packet(payload: Packet, **ip: object) -> Packet:
     return Ether(src=PEER, dst=to) / IP(**{**values, **ip}) / payload
 
 
+@pytest.mark.requirement("RFC 1122 3.2.2.6", "RFC 792")
 @pytest.mark.parametrize("size", [0, 1, 56, 1472])
 def test_echo_returns_the_same_data(size: int) -> None:
     data = bytes(i & 255 for i in range(size))
@@ -36,6 +37,7 @@ def test_a_broadcast_echo_is_not_answered() -> None:
     assert link.count("icmp_broadcast_echo") == 1
 
 
+@pytest.mark.requirement("RFC 1122 3.2.2.1")
 def test_port_and_protocol_unreachable_quote_what_they_are_about() -> None:
     link = Link()
     asked = packet(UDP(sport=5, dport=6) / Raw(b"C" * 300), id=0x1042)
@@ -47,6 +49,7 @@ def test_port_and_protocol_unreachable_quote_what_they_are_about() -> None:
     assert (error[ICMP].type, error[ICMP].code) == (3, 2)
 
 
+@pytest.mark.requirement("RFC 1122 3.2.2")
 @pytest.mark.parametrize(
     "silent",
     [

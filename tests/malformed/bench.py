@@ -126,7 +126,7 @@ class Bench:
         self.t.established()
         self.canary_app = self.t.app
         self.canary_len = 0
-        self.values = self.stack.counters.values
+        self.values = memoryview(self.stack.counters.values)
         self.cases = 0
         self.renew()
 
@@ -194,14 +194,16 @@ class Bench:
         self.cases += 1
         if after_ms:
             self.t.advance(after_ms)
-        before = {name: self.values[i] for name, i in DROPS.items()}
+        before = self.values.tolist()
         at = ARENA_LEN - len(frame)
         self.memory[at:] = frame
         self.batch.push(at, len(frame), 0, 0)
         with bounded(len(frame)):
             found = self._turn()
+        after = self.values.tolist()
         for name, i in DROPS.items():
-            found.drops += [name] * int(self.values[i] - before[name])
+            if after[i] != before[i]:
+                found.drops += [name] * int(after[i] - before[i])
         assert len(found.drops) <= 1, f"{found.drops}: {bytes(frame).hex()}"
         return found
 

@@ -72,7 +72,7 @@ def test_without_sack_each_early_segment_is_answered() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("RFC 2018 4")
+@pytest.mark.requirement("RFC 2018 3", "RFC 2018 4")
 def test_sack_names_what_is_held_the_newest_first() -> None:
     t = Trace(timestamps=False).established(sack_ok=True)
     t.send(0, ".", seq=101, data=100)

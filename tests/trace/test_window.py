@@ -46,7 +46,7 @@ def test_no_silly_segment_into_a_small_window() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("SHLD-7")
+@pytest.mark.requirement("SHLD-7", "MAY-16")
 def test_nagle_holds_a_small_segment_back() -> None:
     t = Trace(timestamps=False, nagle=True).established(mss=MSS)
     t.app.send(b"a")
