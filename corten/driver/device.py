@@ -1,4 +1,4 @@
-"""TAP devices: make or find one, open its queues, address the host's side, and undo what was done.
+"""TAP and TUN devices: make or find one, open its queues, address the host's side, and undo it all.
 
 Strategy. Descriptors and their ioctls here; whatever needs netlink is described as a plain
 dictionary and done by a short-lived child (`corten.driver.netlink`), because pyroute2 takes 0.2 s
@@ -35,6 +35,7 @@ _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
 _TUNGETIFF = 0x800454D2
 _TUNSETVNETHDRSZ = 0x400454D8
+_IFF_TUN = 0x0001
 _IFF_TAP = 0x0002
 _IFF_MULTI_QUEUE = 0x0100
 _IFF_NO_PI = 0x1000
@@ -74,16 +75,20 @@ def open_tap(
     mtu: int = 1500,
     offload: bool = True,
     ours: list[str] | None = None,
+    kind: str = "tap",
 ) -> TapDevice:
     """Open `queues` queues of the TAP `name` (empty: a new `corten0`, `corten1`, …), creating it if
     it is not there; give the host's side the addresses `host` ("10.0.2.1/24"), and bring it up.
 
-    `ours`: the stack's own addresses, which must not be the host's.
+    `ours`: the stack's own addresses, which must not be the host's. `kind`: "tap" for Ethernet
+    frames, "tun" for IP packets.
     """
     if not 1 <= queues <= QUEUES_MAX:
-        raise CortenError(f"a TAP has 1 to {QUEUES_MAX} queues, not {queues}: use fewer workers")
+        raise CortenError(
+            f"a {kind.upper()} has 1 to {QUEUES_MAX} queues, not {queues}: use fewer workers"
+        )
     if not MTU_MIN <= mtu <= MTU_MAX:
-        raise CortenError(f"mtu={mtu}: a TAP takes {MTU_MIN} to {MTU_MAX}")
+        raise CortenError(f"mtu={mtu}: a {kind.upper()} takes {MTU_MIN} to {MTU_MAX}")
     if len(name) > _NAME_MAX:
         raise CortenError(
             f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one"
@@ -93,7 +98,7 @@ def open_tap(
     try:
         for _ in range(queues):
             fds.append(_open_node())
-            name = _attach(fds[-1], name or "corten%d", existed)
+            name = _attach(fds[-1], kind, name or "corten%d", existed)
             _set_features(fds[-1], offload)
         undo = _configure(
             {
@@ -138,38 +143,41 @@ def _node_advice(error: OSError) -> str:
     return f"{TUN_NODE} cannot be opened: {error.strerror}"
 
 
-def _attach(fd: int, name: str, existed: bool) -> str:
+def _attach(fd: int, kind: str, name: str, existed: bool) -> str:
     """Make `fd` a queue of the device; its name, with a pattern filled in."""
-    flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR | _IFF_MULTI_QUEUE
+    flags = (
+        (_IFF_TUN if kind == "tun" else _IFF_TAP) | _IFF_NO_PI | _IFF_VNET_HDR | _IFF_MULTI_QUEUE
+    )
     request = bytearray(struct.pack("16sH22x", name.encode(), flags))
     try:
         fcntl.ioctl(fd, _TUNSETIFF, request)
     except OSError as error:
-        raise CortenError(_attach_advice(name, existed, error)) from error
+        raise CortenError(_attach_advice(kind, name, existed, error)) from error
     return request[:16].rstrip(b"\0").decode()
 
 
-def _attach_advice(name: str, existed: bool, error: OSError) -> str:
+def _attach_advice(kind: str, name: str, existed: bool, error: OSError) -> str:
     if error.errno == errno.EPERM and existed:
         return (
-            f"tap:{name} belongs to another user: run as root, or make it yours with "
-            f"`ip tuntap add dev {name} mode tap multi_queue user $USER`"
+            f"{kind}:{name} belongs to another user: run as root, or make it yours with "
+            f"`ip tuntap add dev {name} mode {kind} multi_queue user $USER`"
         )
     if error.errno == errno.EPERM:
         return (
-            "a TAP needs CAP_NET_ADMIN: run as root, in a namespace of your own (`unshare -rn`), "
-            "or on a device made with `ip tuntap add dev NAME mode tap multi_queue user $USER`"
+            f"a {kind.upper()} needs CAP_NET_ADMIN: run as root, in a namespace of your own "
+            "(`unshare -rn`), or on a device made with "
+            f"`ip tuntap add dev NAME mode {kind} multi_queue user $USER`"
         )
     if error.errno == errno.EBUSY:
-        return f"tap:{name} is in use by another program: stop it or choose another name"
+        return f"{kind}:{name} is in use by another program: stop it or choose another name"
     if error.errno == errno.EINVAL and existed:
         return (
-            f"{name} is there but is no multi-queue TAP: choose another name, or make it with "
-            f"`ip tuntap add dev {name} mode tap multi_queue`"
+            f"{name} is there but is no multi-queue {kind.upper()}: choose another name, or make "
+            f"it with `ip tuntap add dev {name} mode {kind} multi_queue`"
         )
     if error.errno == errno.EINVAL:
         return f"{name!r} is no name for a device: letters and digits, no slash or space"
-    return f"tap:{name} cannot be opened: {error.strerror}"
+    return f"{kind}:{name} cannot be opened: {error.strerror}"
 
 
 def _set_features(fd: int, offload: bool) -> None:

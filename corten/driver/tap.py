@@ -1,4 +1,4 @@
-"""TAP: a virtual wire to this machine, one queue of it, with the virtio header on every frame.
+"""TAP and TUN: a virtual wire to this machine, one queue of it, a virtio header on every frame.
 
 Strategy. One read() a frame straight into the batch's arena, one writev() a frame straight from the
 header arena and the application's own buffers: the device offers no batching of calls, so the lever
@@ -42,21 +42,26 @@ if not cython.compiled:
     NEEDS_CSUM = 1  # virtio_net_hdr.flags: the transport checksum is left to whoever needs it
     DATA_VALID = 2  # the transport checksum was verified by the kernel
     GSO_TYPE_MASK = 0x7F  # without the ECN bit
-    ETHERNET_LEN = 14
+    FRAME_LEN_MIN = 14  # of Ethernet
+    PACKET_LEN_MIN = 20  # of IP
     READ_LEN = 69632  # 68 KiB: the largest super-segment with its headers
     BURST = 64  # frames of one `receive`: what a breath handles before it answers
 
 
 @cython.cclass
 class Tap(Driver):
-    """One queue of a TAP device."""
+    """One queue of a TAP device; of a TUN when it is not `ethernet`."""
 
     _fd: cython.int
+    _shortest: cython.Py_ssize_t  # what a frame has at the least, virtio header included
     _name: str
     segmented: cython.ulonglong  # super-segments that had to be cut here
 
-    def __init__(self, fd: int, name: str = "tap", offload: bool = True) -> None:
+    def __init__(
+        self, fd: int, name: str = "tap", offload: bool = True, ethernet: bool = True
+    ) -> None:
         Driver.__init__(self)
+        self._shortest = VNET_LEN + (FRAME_LEN_MIN if ethernet else PACKET_LEN_MIN)
         self._fd = fd
         self._name = name
         self.offload_checksum = offload
@@ -79,7 +84,7 @@ class Tap(Driver):
                 if errno not in (EAGAIN, EINTR):
                     self._read_failed(errno)
                 break
-            if length < VNET_LEN + ETHERNET_LEN:
+            if length < self._shortest:
                 self.receive_dropped += 1
                 if length == 0:
                     break

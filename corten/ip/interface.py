@@ -16,6 +16,7 @@ from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.neighbour_table import NeighbourTable
 from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
+from cython.cimports.corten.wire.vlan import VID_MAX, VLAN_LEN, emit_vlan
 
 from corten.endpoint.error import CortenError
 from corten.wire.address import parse_address, parse_mac, parse_network
@@ -62,7 +63,8 @@ class Interface:
     name: str
     index: cython.int
     mac: cython.ulonglong
-    link_len: cython.Py_ssize_t  # of the link's header: 14 for Ethernet, 0 for bare IP
+    link_len: cython.Py_ssize_t  # of the link's header: 14 for Ethernet, 18 tagged, 0 for bare IP
+    vlan: cython.uint  # its frames carry this tag; 0: none
     mtu: cython.uint
     offload_checksum: cython.bint  # the link completes checksums
     offload_segmentation: cython.bint  # the link cuts super-segments
@@ -81,6 +83,7 @@ class Interface:
     due_at: cython.longlong  # when something of this link is due
     timer: cython.int  # of the stack's wheel …
     armed_at: cython.longlong  # … and for when it is set
+    other_end: Neighbour | None  # of a link without Ethernet: everybody's next hop
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class Interface:
         self.index = index
         self.mac = parse_mac(mac)
         self.link_len = ETHERNET_LEN
+        self.vlan = 0
         self.mtu = mtu
         self.offload_checksum = False
         self.offload_segmentation = False
@@ -116,6 +120,7 @@ class Interface:
         self.due_at = NEVER
         self.timer = -1
         self.armed_at = NEVER
+        self.other_end = None
         self.has_gateway = gateway is not None
         self.gateway_high, self.gateway_low = parse_address(gateway) if gateway else (0, 0)
         if gateway and not any(
@@ -139,6 +144,21 @@ class Interface:
         """Something of this link is due at `at`."""
         self.due_at = min(self.due_at, at)
 
+    def set_vlan(self, vlan: int) -> None:
+        """Tag what leaves, and take nothing else (IEEE 802.1Q)."""
+        if not 1 <= vlan <= VID_MAX:
+            raise CortenError(f"vlan={vlan}: must be between 1 and {VID_MAX}")
+        self.vlan = vlan
+        self.link_len = VLAN_LEN
+
+    def set_bare(self) -> None:
+        """The link carries IP packets and no Ethernet: there is one station, the other end."""
+        self.link_len = 0
+        self.mac = 0
+        other_end: Neighbour = self.neighbours.obtain(0, 0, 0)
+        other_end.make_static(1)  # any address but none: it is never written
+        self.other_end = other_end
+
     @cython.cfunc
     def emit_link(
         self,
@@ -150,6 +170,8 @@ class Interface:
         """Write the header of a frame to station `to`; its length, `link_len`."""
         if self.link_len == 0:
             return 0
+        if self.vlan != 0:
+            return emit_vlan(arena, at, to, self.mac, self.vlan, ethertype)
         return emit_ethernet(arena, at, to, self.mac, ethertype)
 
     @cython.cfunc

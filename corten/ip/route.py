@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.ip.interface import Address, Interface
+from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 
@@ -134,9 +135,12 @@ class RouteTable:
         if hop is None:
             return None
         interface: Interface = hop[0]
+        neighbour: Neighbour | None = interface.other_end
+        if neighbour is None:
+            neighbour = interface.neighbours.obtain(hop[1], hop[2], now)
         return Path(
             interface,
-            interface.neighbours.obtain(hop[1], hop[2], now),
+            neighbour,
             (local_high, local_low),
             (remote_high, remote_low),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena
+from cython.cimports.corten.core.field import get8
 from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.ip.arp import receive_arp
 from cython.cimports.corten.ip.icmp import IcmpLimiter
@@ -21,6 +22,7 @@ from cython.cimports.corten.wire.ethernet import (
     ETHERTYPE_ARP,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    ETHERTYPE_VLAN,
     Ethernet,
 )
 from cython.cimports.corten.wire.mac_field import BROADCAST_MAC
@@ -30,8 +32,11 @@ from cython.cimports.corten.wire.reason import (
     ETHERNET_NOT_OURS,
     ETHERNET_UNKNOWN_TYPE,
     FRAMES_IN,
+    LINK_UNKNOWN_VERSION,
     SEGMENT_DONE,
+    VLAN_NOT_OURS,
 )
+from cython.cimports.corten.wire.vlan import parse_vlan
 
 if not cython.compiled:
     IPV6_GROUP_MAC = 0x3333  # the first two octets of where a frame to an IPv6 group goes
@@ -75,10 +80,17 @@ class Demux:
     @cython.cfunc
     def _frame(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
         link: Ethernet = self.arrival.link
+        interface: Interface = self.arrival.interface
+        if interface.link_len == 0:
+            return self._bare(batch, i, now)
         reason: cython.int = link.parse(batch.arena, batch.frame_at[i], batch.frame_len[i])
         if reason != ACCEPTED:
             return reason
-        if link.destination != self.arrival.interface.mac and not _is_for_many(link):
+        if link.ethertype == ETHERTYPE_VLAN or interface.vlan != 0:
+            reason = self._untag(batch.arena)
+            if reason != ACCEPTED:
+                return reason
+        if link.destination != interface.mac and not _is_for_many(link):
             return ETHERNET_NOT_OURS
         return self._packet(batch, i, now)
 
@@ -95,6 +107,34 @@ class Demux:
         if link.ethertype == ETHERTYPE_ARP:
             return self._arp(batch.arena, now)
         return ETHERNET_UNKNOWN_TYPE
+
+    @cython.cfunc
+    def _untag(self, arena: Arena) -> cython.int:
+        """802.1Q: only our VLAN's frames; a tag that is only a priority is none."""
+        link: Ethernet = self.arrival.link
+        vid: cython.int = 0
+        if link.ethertype == ETHERTYPE_VLAN:
+            vid = parse_vlan(link, arena)
+            if vid < 0:
+                return -vid
+        ours: cython.int = cython.cast(cython.int, self.arrival.interface.vlan)
+        return ACCEPTED if vid == ours else VLAN_NOT_OURS
+
+    @cython.cfunc
+    def _bare(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
+        """A link without Ethernet: the packet says itself which IP it is."""
+        link: Ethernet = self.arrival.link
+        if batch.frame_len[i] < 1:
+            return LINK_UNKNOWN_VERSION
+        link.payload_at = batch.frame_at[i]
+        link.payload_len = batch.frame_len[i]
+        link.destination = link.source = 0
+        version: cython.uint = get8(batch.arena, link.payload_at) >> 4
+        if version == 4:
+            return self.inet4.receive(batch, i, now)
+        if version == 6:
+            return self.inet6.receive(batch, i, now)
+        return LINK_UNKNOWN_VERSION
 
     @cython.cfunc
     def _arp(self, arena: Arena, now: cython.longlong) -> cython.int:

@@ -125,15 +125,19 @@ class Stack:
         offload_segmentation: bool = False,
         neighbours: dict[str, str] | None = None,
         leader: bool = True,
+        vlan: int = 0,
+        ethernet: bool = True,
     ) -> Interface:
         """A link: `addresses` as "10.0.2.2/24"; `neighbours` are static ARP entries (address: MAC).
 
-        `leader`: this worker announces the addresses. CortenError for what cannot be.
+        `leader`: this worker announces the addresses. `vlan`: the tag of its frames (IEEE 802.1Q).
+        `ethernet=False`: the link carries bare IP packets, as a TUN device does; `mac` is not used.
+        CortenError for what cannot be.
         """
         interface = Interface(
             name,
             len(self.interfaces),
-            mac,
+            mac if ethernet else "00:00:00:00:00:00",
             addresses,
             self.counters,
             mtu,
@@ -141,12 +145,16 @@ class Stack:
             self.host.chance.fork(len(self.interfaces)),
         )
         interface.set_offload(offload_checksum, offload_segmentation)
+        if not ethernet:
+            interface.set_bare()
+        elif vlan:
+            interface.set_vlan(vlan)
         for address, station in (neighbours or {}).items():
             self.add_neighbour(interface, address, station)
         interface.routes = self.routes
         interface.timer = self.wheel.add(interface)
         self.interfaces.append(interface)
-        if leader:
+        if leader and ethernet:
             announce(interface)
         return interface
 

@@ -1,6 +1,6 @@
 """Ethernet II header: parse and emit (RFC 894).
 
-No VLAN tag is looked into: to us 802.1Q is an EtherType like any other.
+A VLAN tag is an EtherType like any other here: `vlan.py` looks into it.
 
     0                 6                 12        14
     | destination     | source          | type    | payload, with padding to 46 octets
@@ -19,6 +19,7 @@ if not cython.compiled:
     LINK_LEN_MAX = 18  # the longest header of a link: with a tag
     ETHERTYPE_IPV4 = 0x0800
     ETHERTYPE_ARP = 0x0806
+    ETHERTYPE_VLAN = 0x8100
     ETHERTYPE_IPV6 = 0x86DD
     ETHERTYPE_MIN = 0x0600  # below: the length of an IEEE 802.3 frame (RFC 1122, 2.3.3)
 

@@ -70,6 +70,9 @@ if not cython.compiled:
     IPV6_BAD_VERSION = 50
     IPV6_BAD_PAYLOAD_LEN = 51
     IPV6_BAD_SOURCE = 52
+    # -- VLANs and links without Ethernet
+    VLAN_NOT_OURS = 240
+    LINK_UNKNOWN_VERSION = 241
     # -- events that are no drops
     FRAMES_IN = 64
     OCTETS_IN = 66
@@ -173,6 +176,8 @@ PROSE: dict[str, str] = {
     "ETHERNET_SHORT": "a frame without a whole Ethernet header",
     "ETHERNET_NOT_OURS": "for another station's address",
     "ETHERNET_UNKNOWN_TYPE": "an EtherType we do not speak, or an 802.3 length",
+    "VLAN_NOT_OURS": "another VLAN's frame, or one without the tag that this link's have",
+    "LINK_UNKNOWN_VERSION": "on a link without Ethernet, what is neither IPv4 nor IPv6",
     "ARP_MALFORMED": "too short, or not Ethernet/IPv4, or an unknown operation",
     "ARP_NOT_OURS": "asks for an address that is not ours",
     "ARP_BAD_SENDER": "sender hardware or protocol address cannot be a host's",

@@ -102,6 +102,7 @@ def _open(link: Link, queues: int) -> TapDevice:
         mtu=link.mtu,
         offload=link.offload,
         ours=link.addresses,
+        kind=link.driver,
     )
 
 
@@ -125,7 +126,8 @@ def _stack_worker(
         exchange.clear()
     worker = Worker(job.secret, job.config, seat.index, exchange, counters, os.dup(wakes[place]))
     for link, device in zip(group.links, devices, strict=True):
-        driver = Tap(os.dup(device.queues[place]), device.name, link.offload)
+        queue = os.dup(device.queues[place])
+        driver = Tap(queue, device.name, link.offload, link.is_ethernet)
         interface = worker.stack.add_interface(
             device.name,
             link.mac,
@@ -136,6 +138,8 @@ def _stack_worker(
             driver.offload_segmentation,
             link.neighbours,
             place == 0,
+            link.vlan,
+            link.is_ethernet,
         )
         worker.add_link(driver, interface)
     try:

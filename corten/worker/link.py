@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from corten.endpoint.error import CortenError
 
 USAGE = "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]"
-DRIVERS = ("tap", "kernel")
+DRIVERS = ("tap", "tun", "kernel")
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
 MTU_MAX = 65521
+VLAN_MAX = 4094
 WORKERS_MAX = 64  # of one group: a hand-over names those who looked in 64 bits
 _NAME_MAX = 15
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -33,6 +34,12 @@ class Link:
     workers: int = 0
     cpus: list[int] = field(default_factory=list)
     offload: bool = True
+    vlan: int = 0  # the tag of its frames (IEEE 802.1Q)
+
+    @property
+    def is_ethernet(self) -> bool:
+        """Whether frames have a link header: a TUN's have none."""
+        return self.driver != "tun"
 
 
 def parse_link(text: str) -> Link:
@@ -58,6 +65,8 @@ def parse_link(text: str) -> Link:
         seen.add(key)
         if driver == "kernel" and key not in ("address", "workers", "cpus"):
             raise _wrong(text, f"a kernel link has no {key}: the kernel's own devices are used")
+        if driver == "tun" and key in _OF_ETHERNET:
+            raise _wrong(text, f"a tun link has no {key}: it carries IP packets, no Ethernet")
         if key == "host":
             host = value
         else:
@@ -185,6 +194,10 @@ def _offload(link: Link, value: str) -> None:
     link.offload = value == "on"
 
 
+def _vlan(link: Link, value: str) -> None:
+    link.vlan = _number(value, 1, VLAN_MAX)
+
+
 def _host(link: Link, value: str) -> None:
     """Known to the table; `_complete` reads it, when the addresses are known."""
 
@@ -199,7 +212,10 @@ _OPTIONS = {
     "workers": _workers,
     "cpus": _cpus,
     "offload": _offload,
+    "vlan": _vlan,
 }
+
+_OF_ETHERNET = ("mac", "arp", "vlan")
 
 
 # -- what follows from the rest -------------------------------------------------------------
@@ -228,8 +244,8 @@ def _complete(link: Link, host: str | None, text: str) -> None:
 def _hosts(link: Link, first: ipaddress.IPv4Interface, host: str | None) -> list[str]:
     """The kernel's side: none, the one given, or the first other address of the subnet."""
     ours = {ipaddress.IPv4Interface(address).ip for address in link.addresses}
-    if host == "none":
-        return []
+    if host == "none" or (host is None and link.vlan):
+        return []  # the device itself is in no VLAN: a host's address on it would reach nobody
     if host is not None:
         address = _interface(host if "/" in host else f"{host}/{first.network.prefixlen}")
         _check_station(address)

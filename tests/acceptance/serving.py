@@ -37,13 +37,14 @@ class Httpd:
         workers: int = 1,
         offload: str = "on",
         command: Sequence[str] = (),
+        link: str = LINK,
     ) -> None:
         self.client = space
         self.workers = workers
         last = (os.cpu_count() or 1) - 1
         self.cores = (0, last)
         words = [*(command or corten()), "httpd", "80", str(site)]
-        words += ["--link", f"{LINK},offload={offload}", "--workers", str(workers), *options]
+        words += ["--link", f"{link},offload={offload}", "--workers", str(workers), *options]
         self.process = Process(words, space, None, directory=str(ROOT))
         try:
             self.process.expect("ready")

@@ -65,7 +65,7 @@ def test_a_kernel_link() -> None:
     ("text", "says"),
     [
         ("", "no driver ''"),
-        ("tun,address=10.0.0.2/24", "no driver 'tun'"),
+        ("tin,address=10.0.0.2/24", "no driver 'tin'"),
         ("tap", "address is missing"),
         ("tap:", "name is missing"),
         ("tap:,address=10.0.0.2/24", "name is missing"),
