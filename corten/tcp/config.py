@@ -36,6 +36,7 @@ LIMITS = {  # smallest and largest value; the others only must not be negative
     "initial_window": (1, 1000),
     "connections_max": (1, 1 << 24),
     "syn_queue_max": (1, 1 << 24),
+    "mss": (0, 65535),
 }
 
 
@@ -76,7 +77,10 @@ class Config:
     send_low_water: cython.Py_ssize_t  # writable; `on_writable` at or below it
     initial_window: cython.uint  # writable; segments (RFC 6928)
     connections_max: cython.Py_ssize_t  # writable; of one stack
-    syn_queue_max: cython.Py_ssize_t  # writable; half-open connections; the oldest gives way
+    syn_queue_max: cython.Py_ssize_t  # writable; half-open; then cookies, or the oldest gives way
+    # writable; RFC 4987: "auto": when the SYN queue is full, "always", or "off"
+    syn_cookies: str  # writable
+    mss: cython.uint  # writable; segments no larger than this, both ways; 0: as the link allows
     sack: cython.bint  # writable; RFC 2018
     timestamps: cython.bint  # writable; RFC 7323
     window_scale: cython.bint  # writable; RFC 7323
@@ -111,6 +115,8 @@ class Config:
         self.initial_window = 10
         self.connections_max = 1 << 20
         self.syn_queue_max = 4096
+        self.syn_cookies = "auto"
+        self.mss = 0
         self.sack = True
         self.timestamps = True
         self.window_scale = True
@@ -130,7 +136,7 @@ class Config:
 
     def _set(self, name: str, value: object) -> None:
         """One setting; numbers only where a number is, and of a size that C can hold."""
-        kinds = (str,) if name in ("congestion", "ecn") else (int,)
+        kinds = (str,) if name in ("congestion", "ecn", "syn_cookies") else (int,)
         known = isinstance(value, kinds) or (name == "congestion" and callable(value))
         if not known or (name in BITS and value not in (0, 1)):
             raise CortenError(f"{name}={value!r}: not a value for this setting")
@@ -144,6 +150,10 @@ class Config:
             raise CortenError(f"congestion={self.congestion!r}: choose cubic or reno, or a class")
         if self.ecn not in ("on", "passive", "off"):
             raise CortenError(f"ecn={self.ecn!r}: choose on, passive or off")
+        if self.syn_cookies not in ("auto", "always", "off"):
+            raise CortenError(f"syn_cookies={self.syn_cookies!r}: choose auto, always or off")
+        if 0 < self.mss < 64:
+            raise CortenError(f"mss={self.mss}: at least 64, or 0 for what the link allows")
         if self.rto_max_ns < self.rto_min_ns:
             raise CortenError("rto_min_ns must not be above rto_max_ns")
         if self.send_low_water > self.send_high_water:

@@ -362,6 +362,23 @@ def new_connection(
     flow_hash: cython.ulonglong,
 ) -> TcpConnection:
     """A connection in CLOSED, registered, with its first values."""
+    connection: TcpConnection = make_connection(
+        host, path, config, local_port, remote_port, flow_hash
+    )
+    host.register(connection)
+    return connection
+
+
+@cython.cfunc
+def make_connection(
+    host: TcpHost,
+    path: Path,
+    config: Config,
+    local_port: cython.uint,
+    remote_port: cython.uint,
+    flow_hash: cython.ulonglong,
+) -> TcpConnection:
+    """The same, of which the stack knows nothing yet."""
     connection: TcpConnection = TcpConnection.__new__(TcpConnection)
     clear_tcb(connection)
     connection.host = host
@@ -373,7 +390,6 @@ def new_connection(
     connection.hash = flow_hash
     connection.rto = config.rto_initial_ns
     start_buffers(connection)
-    host.register(connection)
     return connection
 
 

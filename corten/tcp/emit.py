@@ -158,10 +158,13 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
     if sack and stamps:
         options -= 4  # SACK-permitted takes the place of the timestamps' padding
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))
+    mss: cython.uint = path.mtu - path.ip_header_len - TCP_HEADER_LEN
+    if 0 < tcb.config.mss < mss:
+        mss = tcb.config.mss
     used: cython.Py_ssize_t = emit_syn_options(
         headers,
         at + TCP_HEADER_LEN,
-        path.mtu - path.ip_header_len - TCP_HEADER_LEN,
+        mss,
         shift,
         sack,
         stamps,

@@ -23,6 +23,8 @@ from cython.cimports.corten.wire.tcp import SYN, TCP_HEADER_LEN, Segment
 
 if not cython.compiled:
     DEFAULT_MSS = 536  # MUST-15
+    DEFAULT_MSS_V6 = 1220
+    IPV6_LEN = 40
     PEER_MSS_MIN = 64  # smaller offers would make a thousand segments of a page
     TIMESTAMP_OPTION_LEN = 12
     INITIAL_WINDOW_OCTETS = 14600  # RFC 6928 2
@@ -41,8 +43,10 @@ def shift_for(octets: cython.Py_ssize_t) -> cython.uint:
 @cython.cfunc
 def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
     """What the peer's SYN offers, as far as we want it too."""
-    tcb.peer_mss = seg.mss if seg.mss > 0 else DEFAULT_MSS
-    tcb.peer_mss = max(tcb.peer_mss, PEER_MSS_MIN)
+    if seg.mss > 0:
+        tcb.peer_mss = seg.mss if seg.mss > PEER_MSS_MIN else PEER_MSS_MIN
+    else:
+        tcb.peer_mss = DEFAULT_MSS_V6 if tcb.path.ip_header_len == IPV6_LEN else DEFAULT_MSS
     tcb.sack_ok = tcb.config.sack and seg.sack_permitted
     tcb.timestamps_ok = tcb.config.timestamps and seg.has_timestamp
     if tcb.config.window_scale and seg.window_shift >= 0:
@@ -54,6 +58,8 @@ def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.voi
         tcb.ts_recent = seg.ts_value
         tcb.ts_recent_at = now
     room: cython.uint = tcb.path.send_mtu(now) - tcb.path.ip_header_len - TCP_HEADER_LEN
+    if 0 < tcb.config.mss < room:
+        room = tcb.config.mss
     tcb.snd_mss = tcb.peer_mss if tcb.peer_mss < room else room
     if tcb.timestamps_ok:
         tcb.snd_mss -= TIMESTAMP_OPTION_LEN
@@ -103,9 +109,9 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     tcb.congestion = _control_for(host, tcb)
     if tcb.congestion.is_paced:
         tcb.pacer = Pacer()
-    if tcb.retries == 0:
+    if tcb.retries == 0 and tcb.sent_at >= 0:  # of a cookie it is not known
         rtt_sample(tcb, now - tcb.sent_at, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
-    elif tcb.rto < RTO_AFTER_SYN_LOSS_NS or tcb.srtt == 0:
+    elif tcb.retries > 0 and (tcb.rto < RTO_AFTER_SYN_LOSS_NS or tcb.srtt == 0):
         tcb.rto = RTO_AFTER_SYN_LOSS_NS  # RFC 6298 5.7
     tcb.retries = 0
     tcb.rtx_at = 0

@@ -6,12 +6,16 @@ from errno import EHOSTUNREACH
 
 import cython
 from cython.cimports.corten.core.limit import REOPEN_DISTANCE
-from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt
+from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
-from cython.cimports.corten.tcp.connection import TcpConnection, new_connection
+from cython.cimports.corten.tcp.connection import (
+    TcpConnection,
+    make_connection,
+    new_connection,
+)
 from cython.cimports.corten.tcp.ecn import ask, take_syn
-from cython.cimports.corten.tcp.emit import emit_reset, refuse
+from cython.cimports.corten.tcp.emit import emit_reset, emit_syn, refuse
 from cython.cimports.corten.tcp.enter import (
     become_established,
     shift_for,
@@ -21,13 +25,18 @@ from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import initial_sequence, timestamp_offset
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.receive import receive_text
+from cython.cimports.corten.tcp.segment_arrives import segment_arrives
 from cython.cimports.corten.tcp.state import CLOSED, SYN_RECEIVED, SYN_SENT
+from cython.cimports.corten.tcp.syn_cookie import SynCookies, read_options, write_options
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.time_wait import TimeWait
 from cython.cimports.corten.tcp.time_wait_table import remove_time_wait
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     NO_ROUTE,
+    REPLY_QUEUE_FULL,
+    SYN_COOKIES_IN,
+    SYN_COOKIES_OUT,
     SYNS_IN,
     TCP_BAD_ACK,
     TCP_BAD_STATE,
@@ -38,7 +47,7 @@ from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment
 
 
 @cython.cfunc
-def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
+def _number(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
     """ISN, timestamp offset and the first places in sequence space."""
     path: Path = tcb.path
     ports: cython.ulonglong = (
@@ -58,6 +67,12 @@ def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
     )
     _place(tcb)
     tcb.rcv_shift = shift_for(tcb.config.receive_buffer_max) if tcb.config.window_scale else 0
+
+
+@cython.cfunc
+def _begin(tcb: Tcb, host: TcpHost, now: cython.longlong) -> cython.void:
+    """A SYN is to go, and to go again."""
+    _number(tcb, host, now)
     tcb.sent_at = now
     tcb.syn_now = True
     tcb.rtx_at = now + tcb.rto
@@ -96,22 +111,21 @@ def listen_arrives(
     if seg.flags & RST:
         return TCP_BAD_STATE
     if seg.flags & ACK:
-        refuse(host, seg, now)
-        return TCP_BAD_ACK
+        return _cookie_arrives(host, listener, seg, flow_hash, now)
     if seg.flags & SYN == 0 or seg.flags & FIN:
         return TCP_BAD_STATE
     host.counters.add(SYNS_IN)
-    is_full: cython.bint = host.live >= host.config.connections_max
-    if is_full and not host.half_open:
-        return TCP_OUT_OF_MEMORY
-    if is_full or len(host.half_open) >= host.config.syn_queue_max:
-        _drop_oldest_half_open(host)
-        host.counters.add(TCP_LISTEN_OVERFLOW)
     path: Path | None = host.routes.path(
         seg.local_high, seg.local_low, seg.remote_high, seg.remote_low, now
     )
     if path is None:
         return NO_ROUTE
+    cookies: str = listener.config.syn_cookies
+    queue_full: cython.bint = len(host.half_open) >= host.config.syn_queue_max
+    if ended is None and (cookies == "always" or (queue_full and cookies == "auto")):
+        return _send_cookie(host, listener, path, seg, now)
+    if not _has_room(host, queue_full):
+        return TCP_OUT_OF_MEMORY
     old_nxt: cython.uint = 0
     if ended is not None:
         old_nxt = ended.snd_nxt
@@ -129,6 +143,92 @@ def listen_arrives(
     _take_syn(host, tcb, seg, now)
     host.half_open[tcb.id] = tcb
     return ACCEPTED
+
+
+@cython.cfunc
+def _has_room(host: TcpHost, queue_full: cython.bint) -> cython.bint:
+    """Make room for one more connection, by the oldest half-open one if it must be."""
+    is_full: cython.bint = host.live >= host.config.connections_max
+    if is_full and not host.half_open:
+        return False
+    if is_full or queue_full:
+        _drop_oldest_half_open(host)
+        host.counters.add(TCP_LISTEN_OVERFLOW)
+    return True
+
+
+@cython.cfunc
+def _send_cookie(
+    host: TcpHost, listener: Listener, path: Path, seg: Segment, now: cython.longlong
+) -> cython.int:
+    """Answer a SYN and forget it: what the SYNs agreed on goes out in the SYN-ACK. It is not sent
+    again; the peer's SYN is."""
+    if not path.batch.has_room():
+        return REPLY_QUEUE_FULL
+    tcb: TcpConnection = make_connection(
+        host, path, listener.config, seg.local_port, seg.remote_port, 0
+    )
+    _number(tcb, host, now)
+    _take_syn(host, tcb, seg, now)
+    tcb.iss = _cookies_of(host).make(seg, tcb.peer_mss, now)
+    write_options(tcb, now)
+    emit_syn(host, tcb, ACK, now)
+    host.counters.add(SYN_COOKIES_OUT)
+    return ACCEPTED
+
+
+@cython.cfunc
+def _cookie_arrives(
+    host: TcpHost,
+    listener: Listener,
+    seg: Segment,
+    flow_hash: cython.ulonglong,
+    now: cython.longlong,
+) -> cython.int:
+    """An acknowledgement in LISTEN: of a cookie, or of nothing (RFC 9293 3.10.7.2, second). The
+    former makes the connection that its SYN would have made, and is its first segment."""
+    mss: cython.uint = 0
+    if listener.config.syn_cookies != "off" and seg.flags & SYN == 0:
+        mss = _cookies_of(host).mss_of(seg, now)
+    if mss == 0:
+        refuse(host, seg, now)
+        return TCP_BAD_ACK
+    path: Path | None = host.routes.path(
+        seg.local_high, seg.local_low, seg.remote_high, seg.remote_low, now
+    )
+    if path is None:
+        return NO_ROUTE
+    if not _has_room(host, False):
+        return TCP_OUT_OF_MEMORY  # silently: it sends again what it has to say
+    tcb: TcpConnection = new_connection(
+        host, path, listener.config, seg.local_port, seg.remote_port, flow_hash
+    )
+    tcb.listener = listener
+    tcb.passive = True
+    tcb.state = SYN_RECEIVED
+    _number(tcb, host, now)
+    tcb.iss = seq_sub(seg.ack, 1)
+    _place(tcb)
+    tcb.sent_at = -1
+    flags: cython.uint = seg.flags
+    seg.mss = mss
+    read_options(seg, tcb.ts_offset)
+    seg.seq = seq_sub(seg.seq, 1)
+    seg.flags &= ~ACK
+    _take_syn(host, tcb, seg, now)
+    seg.seq = tcb.rcv_nxt
+    seg.flags = flags
+    tcb.rcv_adv = seq_add(tcb.rcv_nxt, min(tcb.rcv_buf, 0xFFFF))
+    host.counters.add(SYN_COOKIES_IN)
+    return segment_arrives(host, tcb, seg, now)
+
+
+@cython.cfunc
+def _cookies_of(host: TcpHost) -> SynCookies:
+    """Made when the first is needed."""
+    if host.cookies is None:
+        host.cookies = SynCookies(host.secret)
+    return cython.cast(SynCookies, host.cookies)
 
 
 @cython.cfunc

@@ -60,6 +60,7 @@ class TcpHost:
     free_ids: list
     live: cython.Py_ssize_t
     granted: cython.Py_ssize_t  # octets by which buffers have grown, of all connections
+    cookies: Any  # SynCookies, once there was need
     half_open: dict  # id -> Tcb in SYN_RECEIVED, oldest first
     listeners: dict  # port -> list of Listener
     time_waits: list  # TimeWait by id
@@ -106,6 +107,7 @@ class TcpHost:
         self.free_ids = []
         self.live = 0
         self.granted = 0
+        self.cookies = None
         self.half_open = {}
         self.listeners = {}
         self.time_waits = []
