@@ -20,7 +20,7 @@ from functools import partial
 from corten.core.chance import Chance
 from corten.dns.cache import Cache
 from corten.dns.query import Query
-from corten.endpoint.error import ResolutionError
+from corten.endpoint.error import NoSuchAddress, NoSuchName, ResolutionError
 from corten.endpoint.loop import Loop
 from corten.wire.address import parse_address
 from corten.wire.dns import AAAA, CNAME, NAME_ERROR, SOA, A, DnsMalformed, Message, check_name
@@ -85,15 +85,17 @@ class Resolver:
 
     def lookup(self, name: str, kind: int, found: Found) -> None:
         """As `resolve`, for one type of record: A or AAAA."""
+        entry = self.cache.find(name.removesuffix("."), kind, self.loop.time())
+        known = entry.addresses if entry is not None else self._known(name, kind)
+        if known is not None:
+            missing = entry is not None and entry.missing
+            none = None if known else _nothing(name, missing)
+            self.loop.call_soon(found, list(known), none)
+            return
         try:
-            known = self._known(name, kind)
-            wire_name = check_name(name) if known is None else name
+            wire_name = check_name(name)
         except DnsMalformed as error:
             self.loop.call_soon(found, [], ResolutionError(str(error)))
-            return
-        if known is not None:
-            none = None if known else ResolutionError(f"{name}: no address of this family")
-            self.loop.call_soon(found, list(known), none)
             return
         key = (wire_name.lower(), kind)
         lookup = self._lookups.get(key)
@@ -107,7 +109,7 @@ class Resolver:
         lookup.waiting.append(found)
 
     def _known(self, name: str, kind: int) -> list[str] | None:
-        """What needs no question: a number, `localhost`, a host given by hand, a reply kept."""
+        """What needs no question: a number, `localhost`, a host given by hand."""
         try:
             parse_address(name)
         except ValueError:  # silent: a name then
@@ -119,8 +121,7 @@ class Resolver:
             return [a for a in self.hosts[lower] if (":" in a) == (kind == AAAA)]
         if lower == "localhost" or lower.endswith(".localhost"):
             return LOOPBACK[kind]
-        entry = self.cache.find(lower, kind, self.loop.time())
-        return entry.addresses if entry is not None else None
+        return None
 
     def _ask(self, lookup: Lookup) -> None:
         lookup.query = Query(
@@ -148,8 +149,7 @@ class Resolver:
         else:
             missing = reply.code == NAME_ERROR
             self._keep(lookup, [], _negative_ttl(reply), missing)
-            text = "no such name" if missing else "no address of this family"
-            self._finish(lookup, [], ResolutionError(f"{lookup.name}: {text}"))
+            self._finish(lookup, [], _nothing(lookup.name, missing))
 
     def _follow(self, lookup: Lookup, reply: Message) -> list[str]:
         """Follow the chain of aliases in a reply; the addresses at its end."""
@@ -181,6 +181,12 @@ class Resolver:
             if lookup.query is not None:
                 lookup.query.cancel()
             self._finish(lookup, [], ResolutionError(f"{lookup.name}: the resolver was closed"))
+
+
+def _nothing(name: str, missing: bool) -> ResolutionError:
+    if missing:
+        return NoSuchName(f"{name}: no such name")
+    return NoSuchAddress(f"{name}: no address of this family")
 
 
 def _negative_ttl(reply: Message) -> float:

@@ -17,3 +17,11 @@ class ConnectionClosed(CortenError):
 
 class ResolutionError(OSError):
     """A name could not be resolved; the text says which, and why."""
+
+
+class NoSuchName(ResolutionError):
+    """The name does not exist (RFC 1035 4.1.1, RCODE 3)."""
+
+
+class NoSuchAddress(ResolutionError):
+    """The name exists, but has no address of the families asked for."""

@@ -81,6 +81,10 @@ class FakeConnection(Connection):
 
     def set_timeout(self, seconds: float) -> None: ...
 
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
     def close(self) -> None:
         self.loop.call_soon(self.end, None)
 
