@@ -29,6 +29,7 @@ PROGRAMS = {
     "nginx": "nginx",
     "ip": "iproute2",
     "ethtool": "ethtool",
+    "nmap": "nmap",
     "tshark": "tshark",
     "valgrind": "valgrind",
 }
