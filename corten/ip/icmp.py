@@ -11,15 +11,18 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory, read
 from cython.cimports.corten.core.chance import Chance
+from cython.cimports.corten.core.field import get8
 from cython.cimports.corten.core.limit import ICMP_INTERVAL_NS, V4_PREFIX
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.wire.ethernet import ETHERTYPE_IPV4
 from cython.cimports.corten.wire.icmpv4 import (
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
+    ICMP_LEN,
     ICMP_UNREACHABLE,
     Icmp,
     emit_icmp,
+    is_error,
 )
 from cython.cimports.corten.wire.ipv4 import IPV4_LEN, PROTOCOL_ICMP, Ipv4, emit_ipv4
 from cython.cimports.corten.wire.reason import (
@@ -111,16 +114,34 @@ def send_unreachable(
     now: cython.longlong,
 ) -> cython.void:
     """Destination unreachable about the packet at `ip_at` (RFC 1122 3.2.2.1), if it may be sent."""
-    if interface.is_broadcast(V4_PREFIX | ip.destination) or ip.protocol == PROTOCOL_ICMP:
+    send_error(interface, limiter, source_mac, ip, memory, ip_at, ICMP_UNREACHABLE, code, now)
+
+
+@cython.cfunc
+def send_error(
+    interface: Interface,
+    limiter: IcmpLimiter,
+    source_mac: cython.ulonglong,
+    ip: Ipv4,
+    memory: Memory,
+    ip_at: cython.Py_ssize_t,
+    type: cython.uint,
+    code: cython.uint,
+    now: cython.longlong,
+) -> cython.void:
+    """An error about the packet at `ip_at`, parsed into `ip`, if it may be sent."""
+    if interface.is_broadcast(V4_PREFIX | ip.destination):
+        return
+    if ip.protocol == PROTOCOL_ICMP and (
+        ip.payload_len < ICMP_LEN or is_error(get8(memory, ip.payload_at))
+    ):
         return
     if not limiter.allow(now):
         interface.counters.add(ICMP_RATE_LIMITED)
         return
     quote: cython.Py_ssize_t = min(cython.cast(cython.Py_ssize_t, ip.total_len), QUOTE_LEN_MAX)
     at: cython.Py_ssize_t = interface.link_len + IPV4_LEN
-    length: cython.Py_ssize_t = emit_icmp(
-        _scratch, at, ICMP_UNREACHABLE, code, 0, memory, ip_at, quote
-    )
+    length: cython.Py_ssize_t = emit_icmp(_scratch, at, type, code, 0, memory, ip_at, quote)
     _send(interface, source_mac, ip.destination, ip.source, length)
     interface.counters.add(ICMP_ERRORS_OUT)
 

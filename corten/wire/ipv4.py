@@ -8,8 +8,9 @@
     20  options, padding
 
 Everything is checked before anything is believed, in the order of the reasons: lengths first, then
-the checksum, the source, and what we do not do (fragments, source routes). Unknown options are
-ignored. What lies behind the total length is the link's padding and never payload.
+the checksum, the source, and what we do not do (source routes). Unknown options are ignored.
+IPV4_FRAGMENT comes last: of a fragment everything else is right. What lies behind the total length
+is the link's padding and never payload.
 """
 
 from __future__ import annotations
@@ -115,11 +116,11 @@ class Ipv4:
             return IPV4_BAD_CHECKSUM
         if not is_host_v4(self.source):
             return IPV4_BAD_SOURCE
-        if self.is_fragment:
-            return IPV4_FRAGMENT
         if header_len > IPV4_LEN:
-            return walk_options(memory, at + IPV4_LEN, header_len - IPV4_LEN)
-        return ACCEPTED
+            reason: cython.int = walk_options(memory, at + IPV4_LEN, header_len - IPV4_LEN)
+            if reason != ACCEPTED:
+                return reason
+        return IPV4_FRAGMENT if self.is_fragment else ACCEPTED
 
     @cython.ccall
     def parse_quote(

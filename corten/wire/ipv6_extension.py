@@ -77,6 +77,7 @@ class Extensions:
     # a fragment header that says more than "whole"; `next_header_at` points at it
     has_fragment: cython.bint  # there was a fragment header at all, be it one that says "whole"
     fragment_at: cython.Py_ssize_t  # where it lies
+    fragment_named_at: cython.Py_ssize_t  # and where the header ahead of it says so
     fragment_offset: cython.Py_ssize_t  # octets
     more_fragments: cython.bint
     identification: cython.uint
@@ -91,6 +92,7 @@ class Extensions:
         self.report_group = False
         self.has_fragment = False
         self.fragment_at = 0
+        self.fragment_named_at = 0
         self.fragment_offset = 0
         self.more_fragments = False
         self.identification = 0
@@ -153,6 +155,8 @@ class Extensions:
         """One header of `length` octets at `upper_at`, and on to the next."""
         at: cython.Py_ssize_t = self.upper_at
         kind: cython.uint = self.next_header
+        if kind == FRAGMENT:
+            self.fragment_named_at = self.next_header_at
         self.next_header = get8(memory, at)
         self.next_header_at = at
         self.upper_at = at + length

@@ -142,6 +142,7 @@ if not cython.compiled:
     ECHO_REQUESTS_OUT = 184
     ECHO_REPLIES_IN = 185
     ECHO_UNKNOWN = 186
+    FRAGMENT_BAD_ECN = 187
     # -- congestion
     CONGESTION_ERRORS = 210
     ECN_CONNECTIONS = 211
@@ -189,7 +190,7 @@ PROSE: dict[str, str] = {
     "IPV4_BAD_CHECKSUM": "header checksum wrong",
     "IPV4_BAD_SOURCE": "source cannot be a host's address, or is our own",
     "IPV4_NOT_OURS": "destination is not one of our addresses",
-    "IPV4_FRAGMENT": "fragments are not reassembled yet",
+    "IPV4_FRAGMENT": "no drop: a fragment, by itself in order",
     "IPV4_SOURCE_ROUTE": "carries a source route (RFC 7126)",
     "IPV4_BAD_OPTION": "options run past the header",
     "IPV4_UNKNOWN_PROTOCOL": "a protocol we do not speak: ICMP protocol unreachable",
@@ -263,6 +264,7 @@ PROSE: dict[str, str] = {
     "FRAGMENT_TOO_LONG": "a datagram beyond 65,535 octets, or beyond its own end",
     "FRAGMENT_OVERLAP": "overlaps what came before: its whole datagram is dropped (RFC 5722)",
     "FRAGMENT_TINY": "splits the TCP header (RFC 1858, RFC 3128)",
+    "FRAGMENT_BAD_ECN": "fragments of one datagram disagree about ECN (RFC 3168 5.3)",
     "FRAGMENTS_GIVEN_UP": "datagrams in pieces dropped for others, or in too many pieces",
     "FRAGMENTS_TIMED_OUT": "datagrams of which a piece never came",
     "ECHO_UNKNOWN": "an echo reply that nobody waits for",
