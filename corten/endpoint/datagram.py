@@ -25,8 +25,7 @@ class Endpoint:
     handler: Any  # None after on_close
     worker: Any  # the loop it lives in: call_soon, call_later, watch, bind
 
-    @cython.ccall
-    def send(self, data: object, to: object = None, source: object = None) -> cython.bint:
+    def send(self, data: object, to: object = None, source: object = None) -> bool:
         """Send one datagram: `data` is bytes or any object with the buffer protocol, up to 65,507
         octets over IPv4.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.wire.ethernet import Ethernet
 
 
@@ -18,10 +19,32 @@ class Arrival:
     interface: Interface
     link: Ethernet
     tried: cython.ulonglong  # workers that have seen the frame in hand
+    is_whole: cython.bint  # the packet in hand was put together from fragments
+    is_given: cython.bint  # of a look-up that found nobody: another worker has the frame now
 
     def __init__(self) -> None:
         self.link = Ethernet()
         self.tried = 0
+        self.is_whole = False
+        self.is_given = False
+
+    @cython.cfunc
+    def take_whole(self, reassembly: Reassembly) -> cython.ulonglong:
+        """The datagram just put together takes the place of its last fragment: nobody has seen it.
+        What `give_back` wants."""
+        tried: cython.ulonglong = self.tried
+        self.tried = 0
+        self.is_whole = True
+        self.link.payload_at = reassembly.whole_at
+        self.link.payload_len = reassembly.whole_len
+        return tried
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def give_back(self, tried: cython.ulonglong) -> cython.void:
+        """The datagram is done with."""
+        self.tried = tried
+        self.is_whole = False
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -13,10 +13,12 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.ip.arp import receive_arp
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.stack.inet4 import Inet4
 from cython.cimports.corten.stack.inet6 import Inet6
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.wire.arp import Arp
 from cython.cimports.corten.wire.ethernet import (
     ETHERTYPE_ARP,
@@ -53,12 +55,14 @@ class Demux:
     inet4: Inet4
     inet6: Inet6
 
-    def __init__(self, host: TcpHost, limiter: IcmpLimiter) -> None:
+    def __init__(
+        self, host: TcpHost, udp: UdpHost, reassembly: Reassembly, limiter: IcmpLimiter
+    ) -> None:
         self.host = host
         self.arrival = Arrival()
         self.arp = Arp()
-        self.inet4 = Inet4(host, self.arrival, limiter)
-        self.inet6 = Inet6(host, self.arrival, limiter)
+        self.inet4 = Inet4(host, udp, reassembly, self.arrival, limiter)
+        self.inet6 = Inet6(host, udp, reassembly, self.arrival, limiter)
 
     @cython.cfunc
     def receive(

@@ -1,15 +1,22 @@
-"""An IPv4 packet to whom it is for: ICMP, TCP, or nobody (RFC 1122 3.2)."""
+"""An IPv4 packet to whom it is for: ICMP, TCP, UDP, or nobody (RFC 1122 3.2).
+
+A fragment waits for the others of its datagram, at the worker that they all are handed to; the
+datagram then comes here once more, whole.
+"""
 
 from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.ip.fragment import Fragment
 from cython.cimports.corten.ip.icmp import IcmpLimiter, receive_icmp, send_unreachable
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.stack.transport import Transport
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.wire.address_field import v4_low
 from cython.cimports.corten.wire.icmpv4 import (
     ICMP_PORT_UNREACHABLE,
@@ -23,11 +30,14 @@ from cython.cimports.corten.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOC
 from cython.cimports.corten.wire.mac_field import is_group_mac
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
+    HANDED_OVER,
     ICMP_BAD_QUOTE,
     IPV4_BAD_SOURCE,
+    IPV4_FRAGMENT,
     IPV4_NOT_OURS,
     IPV4_UNKNOWN_PROTOCOL,
     TCP_TO_BROADCAST,
+    UDP_NO_ENDPOINT,
 )
 
 
@@ -42,10 +52,21 @@ class Inet4:
     ip: Ipv4
     quote: Ipv4
     icmp: Icmp
+    fragment: Fragment
+    reassembly: Reassembly
 
-    def __init__(self, host: TcpHost, arrival: Arrival, limiter: IcmpLimiter) -> None:
+    def __init__(
+        self,
+        host: TcpHost,
+        udp: UdpHost,
+        reassembly: Reassembly,
+        arrival: Arrival,
+        limiter: IcmpLimiter,
+    ) -> None:
         self.arrival = arrival
-        self.transport = Transport(host, arrival)
+        self.transport = Transport(host, udp, arrival)
+        self.fragment = Fragment()
+        self.reassembly = reassembly
         self.limiter = limiter
         self.ip = Ipv4()
         self.quote = Ipv4()
@@ -60,7 +81,7 @@ class Inet4:
         interface: Interface = self.arrival.interface
         at: cython.Py_ssize_t = self.arrival.link.payload_at
         reason: cython.int = ip.parse(batch.arena, at, self.arrival.link.payload_len)
-        if reason != ACCEPTED:
+        if reason != ACCEPTED and reason != IPV4_FRAGMENT:
             return reason
         local: cython.ulonglong = v4_low(ip.destination)
         broadcast: cython.bint = False
@@ -71,6 +92,8 @@ class Inet4:
         remote: cython.ulonglong = v4_low(ip.source)
         if interface.owns(0, remote) or interface.is_broadcast(remote):
             return IPV4_BAD_SOURCE
+        if reason == IPV4_FRAGMENT:
+            return self._fragment(batch, i, now)
         if ip.protocol == PROTOCOL_TCP:
             if broadcast or is_group_mac(self.arrival.link.destination):
                 return TCP_TO_BROADCAST
@@ -80,9 +103,42 @@ class Inet4:
             return self.transport.segment(batch, i, ip.payload_at, ip.payload_len, now)
         if is_group_mac(self.arrival.link.destination) and not broadcast:
             return IPV4_NOT_OURS  # RFC 1122 3.3.6: a link broadcast of a unicast packet
+        if ip.protocol == PROTOCOL_UDP:
+            self.transport.udp.remote_high = self.transport.udp.local_high = 0
+            self.transport.udp.remote_low = remote
+            self.transport.udp.local_low = local
+            reason = self.transport.datagram(batch, i, ip.payload_at, ip.payload_len)
+            if reason == UDP_NO_ENDPOINT:
+                self._unreachable(batch.arena, at, ICMP_PORT_UNREACHABLE, now)
+            return reason
         if ip.protocol == PROTOCOL_ICMP:
             return self._icmp(batch, i, now)
-        return self._nobody(batch.arena, at, now)
+        self._unreachable(batch.arena, at, ICMP_PROTOCOL_UNREACHABLE, now)
+        return IPV4_UNKNOWN_PROTOCOL
+
+    @cython.cfunc
+    def _fragment(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """A piece of a datagram: to the worker that puts it together, which may be this one."""
+        ip: Ipv4 = self.ip
+        host: TcpHost = self.transport.host
+        arrival: Arrival = self.arrival
+        at: cython.Py_ssize_t = batch.frame_at[i]
+        if host.exchange.workers > 1 and arrival.tried == 0:
+            names: cython.ulonglong = (ip.protocol << 16) | ip.identification
+            hash: cython.ulonglong = host.flow_key.flow(0, ip.source, 0, ip.destination, names)
+            length: cython.Py_ssize_t = batch.frame_len[i]
+            if host.exchange.gather(hash, batch.arena, at, length, arrival.interface.index):
+                return HANDED_OVER
+        self.fragment.fill_v4(ip, at, arrival.link.payload_at)
+        reason: cython.int = self.reassembly.add(arrival.interface, self.fragment, batch.arena, now)
+        if reason != ACCEPTED:
+            return reason
+        tried: cython.ulonglong = arrival.take_whole(self.reassembly)
+        reason = self.receive(self.reassembly.whole, 0, now)
+        arrival.give_back(tried)
+        return reason
 
     @cython.cfunc
     def _icmp(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
@@ -107,6 +163,21 @@ class Inet4:
         reason: cython.int = quote.parse_quote(batch.arena, icmp.payload_at, icmp.payload_len)
         if reason != ACCEPTED:
             return reason
+        if quote.protocol == PROTOCOL_UDP and quote.fragment_at == 0:
+            self.transport.udp.remote_high = self.transport.udp.local_high = 0
+            self.transport.udp.local_low = v4_low(quote.source)
+            self.transport.udp.remote_low = v4_low(quote.destination)
+            return self.transport.datagram_error(
+                batch,
+                i,
+                quote.payload_at,
+                quote.payload_len,
+                quote.total_len,
+                icmp.type,
+                icmp.code,
+                icmp.rest & 0xFFFF,
+                now,
+            )
         if quote.protocol != PROTOCOL_TCP:
             return ICMP_BAD_QUOTE
         self.transport.seg.local_low = v4_low(quote.source)
@@ -124,13 +195,11 @@ class Inet4:
         )
 
     @cython.cfunc
-    def _nobody(self, arena: Arena, ip_at: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
-        """A protocol that nobody speaks here (RFC 1122 3.2.2.1)."""
-        code: cython.uint = ICMP_PROTOCOL_UNREACHABLE
-        if self.ip.protocol == PROTOCOL_UDP:
-            code = ICMP_PORT_UNREACHABLE
+    def _unreachable(
+        self, arena: Arena, ip_at: cython.Py_ssize_t, code: cython.uint, now: cython.longlong
+    ) -> cython.void:
+        """A protocol or port that nobody speaks here (RFC 1122 3.2.2.1)."""
         station: cython.ulonglong = self.arrival.link.source
         send_unreachable(
             self.arrival.interface, self.limiter, station, self.ip, arena, ip_at, code, now
         )
-        return IPV4_UNKNOWN_PROTOCOL

@@ -1,8 +1,9 @@
-"""An IPv6 packet to whom it is for: ICMPv6, TCP, or nobody (RFC 8200, RFC 4443).
+"""An IPv6 packet to whom it is for: ICMPv6, TCP, UDP, or nobody (RFC 8200, RFC 4443).
 
 The destination must be an address of the link the packet came on (the strong host model, RFC 1122
 3.3.4.2), or a group that this link listens to. What carries its upper layer right behind the fixed
-header never meets the extension headers.
+header never meets the extension headers. A fragment waits for the others of its datagram, which
+then comes here once more, whole; in it another fragment is not looked into.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.ip.fragment import Fragment
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.icmpv6 import receive_echo, send_error_v6
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.stack.transport import Transport
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.wire.address_field import is_group_v6
 from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.icmpv6 import (
+    ICMPV6_BAD_FIELD,
     ICMPV6_ECHO,
     ICMPV6_INFORMATION,
     ICMPV6_PARAMETER_PROBLEM,
@@ -28,20 +33,29 @@ from cython.cimports.corten.wire.icmpv6 import (
     Icmpv6,
     error_v4,
 )
-from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
+from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP, PROTOCOL_UDP
 from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, PROTOCOL_ICMPV6, Ipv6
-from cython.cimports.corten.wire.ipv6_extension import NO_PROBLEM, Extensions
+from cython.cimports.corten.wire.ipv6_extension import FRAGMENT, NO_PROBLEM, Extensions
 from cython.cimports.corten.wire.mac_field import is_group_mac
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
+    FRAGMENT_TOO_LONG,
+    HANDED_OVER,
     ICMPV6_BAD_MTU,
     ICMPV6_BAD_QUOTE,
     ICMPV6_UNKNOWN_TYPE,
+    IPV6_BAD_EXTENSION,
     IPV6_BAD_SOURCE,
+    IPV6_FRAGMENT,
     IPV6_NOT_OURS,
-    IPV6_UNKNOWN_NEXT_HEADER,
     TCP_TO_BROADCAST,
+    UDP_NO_ENDPOINT,
 )
+
+if not cython.compiled:
+    PAYLOAD_LEN_AT = 4  # in the fixed header
+    OFFSET_AT = 2  # in a fragment header
+    GATHER_SHIFT = 32
 
 
 @cython.final
@@ -57,10 +71,21 @@ class Inet6:
     quote: Ipv6
     quoted: Extensions
     icmp: Icmpv6
+    fragment: Fragment
+    reassembly: Reassembly
 
-    def __init__(self, host: TcpHost, arrival: Arrival, limiter: IcmpLimiter) -> None:
+    def __init__(
+        self,
+        host: TcpHost,
+        udp: UdpHost,
+        reassembly: Reassembly,
+        arrival: Arrival,
+        limiter: IcmpLimiter,
+    ) -> None:
         self.arrival = arrival
-        self.transport = Transport(host, arrival)
+        self.transport = Transport(host, udp, arrival)
+        self.fragment = Fragment()
+        self.reassembly = reassembly
         self.limiter = limiter
         self.ip = Ipv6()
         self.extensions = Extensions()
@@ -91,6 +116,10 @@ class Inet6:
         if ip.next_header == PROTOCOL_TCP:
             return self._tcp(batch, i, ip.payload_at, ip.payload_len, now)
         reason = self.extensions.walk(batch.arena, at, ip)
+        if self.arrival.is_whole:
+            self.extensions.has_fragment = True  # it came in fragments (RFC 6980)
+        if reason == IPV6_FRAGMENT:
+            return self._fragment(batch, i, now)
         if reason != ACCEPTED:
             return self._stopped(batch, i, reason, now)
         return self._upper(batch, i, now)
@@ -103,8 +132,71 @@ class Inet6:
             return self._tcp(batch, i, extensions.upper_at, extensions.upper_len, now)
         if extensions.next_header == PROTOCOL_ICMPV6:
             return self._icmp(batch, i, now)
-        self._error(batch.arena, ICMPV6_UNREACHABLE, ICMPV6_PORT_UNREACHABLE, 0, False, now)
-        return IPV6_UNKNOWN_NEXT_HEADER
+        return self._udp(batch, i, now)
+
+    @cython.cfunc
+    def _udp(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
+        ip: Ipv6 = self.ip
+        udp: UdpHost = self.transport.udp
+        if ip.source_high == 0 and ip.source_low == 0:
+            return IPV6_BAD_SOURCE
+        udp.remote_high = ip.source_high
+        udp.remote_low = ip.source_low
+        udp.local_high = ip.destination_high
+        udp.local_low = ip.destination_low
+        at: cython.Py_ssize_t = self.extensions.upper_at
+        reason: cython.int = self.transport.datagram(batch, i, at, self.extensions.upper_len)
+        if reason == UDP_NO_ENDPOINT:
+            self._error(batch.arena, ICMPV6_UNREACHABLE, ICMPV6_PORT_UNREACHABLE, 0, False, now)
+        return reason
+
+    @cython.cfunc
+    def _fragment(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
+    ) -> cython.int:
+        """A piece of a datagram: to the worker that puts it together, which may be this one."""
+        ip: Ipv6 = self.ip
+        host: TcpHost = self.transport.host
+        arrival: Arrival = self.arrival
+        extensions: Extensions = self.extensions
+        at: cython.Py_ssize_t = batch.frame_at[i]
+        if arrival.is_whole:
+            return IPV6_BAD_EXTENSION
+        if host.exchange.workers > 1 and arrival.tried == 0:
+            names: cython.ulonglong = FRAGMENT
+            hash: cython.ulonglong = host.flow_key.flow(
+                ip.source_high,
+                ip.source_low,
+                ip.destination_high,
+                ip.destination_low,
+                (names << GATHER_SHIFT) | extensions.identification,
+            )
+            length: cython.Py_ssize_t = batch.frame_len[i]
+            if host.exchange.gather(hash, batch.arena, at, length, arrival.interface.index):
+                return HANDED_OVER
+        self.fragment.fill_v6(ip, extensions, at, arrival.link.payload_at)
+        reason: cython.int = self.reassembly.add(arrival.interface, self.fragment, batch.arena, now)
+        if reason != ACCEPTED:
+            self._refused_fragment(batch.arena, reason, now)
+            return reason
+        tried: cython.ulonglong = arrival.take_whole(self.reassembly)
+        reason = self.receive(self.reassembly.whole, 0, now)
+        arrival.give_back(tried)
+        return reason
+
+    @cython.cfunc
+    def _refused_fragment(
+        self, arena: Arena, reason: cython.int, now: cython.longlong
+    ) -> cython.void:
+        """What RFC 8200 4.5 wants reported of a fragment: a length that is no multiple of 8, or
+        that makes too long a packet."""
+        pointer: cython.uint = PAYLOAD_LEN_AT
+        if reason == FRAGMENT_TOO_LONG:
+            at: cython.Py_ssize_t = self.extensions.fragment_at - self.arrival.link.payload_at
+            pointer = cython.cast(cython.uint, at + OFFSET_AT)
+        elif not self.fragment.more or self.fragment.payload_len & 7 == 0:
+            return
+        self._error(arena, ICMPV6_PARAMETER_PROBLEM, ICMPV6_BAD_FIELD, pointer, False, now)
 
     @cython.cfunc
     def _stopped(
@@ -208,11 +300,13 @@ class Inet6:
             return reason
         if not quoted.skim(batch.arena, icmp.payload_at, quote):
             return ICMPV6_BAD_QUOTE
-        if quoted.next_header != PROTOCOL_TCP:
-            return ICMPV6_BAD_QUOTE
         if icmp.type == ICMPV6_TOO_BIG and icmp.rest < IPV6_MTU_MIN:
             return ICMPV6_BAD_MTU
         said: cython.uint = error_v4(icmp.type, icmp.code)
+        if quoted.next_header == PROTOCOL_UDP:
+            return self._datagram_error(batch, i, said, now)
+        if quoted.next_header != PROTOCOL_TCP:
+            return ICMPV6_BAD_QUOTE
         self.transport.seg.local_high = quote.source_high
         self.transport.seg.local_low = quote.source_low
         self.transport.seg.remote_high = quote.destination_high
@@ -226,5 +320,32 @@ class Inet6:
             said >> 8,
             said & 0xFF,
             icmp.rest,
+            now,
+        )
+
+    @cython.cfunc
+    def _datagram_error(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        said: cython.uint,
+        now: cython.longlong,
+    ) -> cython.int:
+        """An error about a UDP datagram."""
+        quote: Ipv6 = self.quote
+        udp: UdpHost = self.transport.udp
+        udp.local_high = quote.source_high
+        udp.local_low = quote.source_low
+        udp.remote_high = quote.destination_high
+        udp.remote_low = quote.destination_low
+        return self.transport.datagram_error(
+            batch,
+            i,
+            self.quoted.upper_at,
+            self.quoted.upper_len,
+            quote.packet_len,
+            said >> 8,
+            said & 0xFF,
+            self.icmp.rest,
             now,
         )

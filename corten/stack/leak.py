@@ -30,6 +30,11 @@ def leaks_of(stack: Stack) -> list[str]:
         found.append(f"{host.slices} slices of received frames")
     if any(memory is not None for memory in host.slice_memory):
         found.append("a memory of a received frame is held")
+    udp = stack.udp
+    if udp.active or udp.sending or udp.refused:
+        found.append(f"{len(udp.active) + len(udp.sending)} UDP endpoints with work due")
+    if len(stack.fragments) or stack.fragments.octets:
+        found.append(f"{len(stack.fragments)} datagrams in pieces")
     timers = len(stack.wheel) - len(stack.interfaces)  # each link has one
     if timers:
         found.append(f"{timers} timers")

@@ -28,8 +28,11 @@ from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
+from cython.cimports.corten.ip.identification import Identification
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
+from cython.cimports.corten.ip.reassembly import Reassembly
+from cython.cimports.corten.ip.reassembly_error import TimeExceeded
 from cython.cimports.corten.ip.resolution import announce
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.ip.upkeep import attend
@@ -51,12 +54,17 @@ from cython.cimports.corten.tcp.time_wait_table import (
     send_owed_acks,
 )
 from cython.cimports.corten.tcp.timer import expire as expire_tcb
+from cython.cimports.corten.udp.deliver import deliver_datagrams
+from cython.cimports.corten.udp.host import UdpHost
+from cython.cimports.corten.udp.send import send_datagrams
 
+from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import TimerHandle
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
+from corten.udp.endpoint import bind_endpoint
 from corten.wire.address import format_address, parse_address, parse_mac
 from corten.wire.reason import counter_names
 
@@ -71,6 +79,8 @@ class Stack:
     config: Config
     counters: Counters
     host: TcpHost
+    udp: UdpHost
+    fragments: Reassembly
     interfaces: list
     routes: RouteTable
     wheel: Wheel
@@ -106,11 +116,24 @@ class Stack:
             self.wheel,
         )
         self.host.start(now, self if loop is None else loop)
+        self.udp = self._make_udp(chance)
+        self.udp.start(now, self.host.loop)
         self.interfaces = self.routes.interfaces
-        self._demux = Demux(self.host, IcmpLimiter(chance))
+        limiter: IcmpLimiter = IcmpLimiter(chance)
+        self.fragments = Reassembly(self.wheel, self.counters, TimeExceeded(limiter))
+        self._demux = Demux(self.host, self.udp, self.fragments, limiter)
         self._due = []
         self._soon = deque()
         self._opener = Opener(self.host, chance)
+
+    def _make_udp(self, chance: Chance) -> UdpHost:
+        """UDP beside TCP: the same routes, keys and fellow workers."""
+        host: TcpHost = self.host
+        exchange: Exchange = host.exchange
+        numbers = Identification(host.secret, chance, exchange.index, exchange.workers)
+        return UdpHost(
+            self.counters, self.routes, exchange, chance, host.flow_key, host.secret, numbers
+        )
 
     # -- setting up -------------------------------------------------------------------------
 
@@ -194,6 +217,20 @@ class Stack:
         """
         return self._opener.connect(address, port, factory, options)
 
+    def bind(
+        self,
+        port: int,
+        handler: DatagramHandler,
+        address: str | None = None,
+        *,
+        peer: tuple[str, int] | None = None,
+        **options: object,
+    ) -> Endpoint:
+        """A UDP endpoint at `port` (0: a free one by chance) of one address or of all; `peer`: it
+        hears and speaks to this (address, port) alone. Options: `ttl`, `dscp`, `dont_fragment`,
+        `broadcast`. CortenError for what cannot be."""
+        return bind_endpoint(self.udp, port, handler, address, peer, options)
+
     # -- a breath ---------------------------------------------------------------------------
 
     @cython.ccall
@@ -211,7 +248,7 @@ class Stack:
     @cython.ccall
     def expire(self, now: cython.longlong) -> cython.void:
         """Due timers change state; scheduled calls join what runs in `deliver`."""
-        self.host.now = now
+        self.host.now = self.udp.now = now
         expire_time_waits(self.host, now)
         due: list = self._due
         if self.wheel.advance(now, due) == 0:
@@ -236,6 +273,8 @@ class Stack:
             if tcb.events != 0:
                 deliver_events(host, tcb)
             i += 1
+        if self.udp.active or self.udp.refused:
+            deliver_datagrams(self.udp)
         if self._soon:
             self._run_soon()
 
@@ -262,6 +301,8 @@ class Stack:
         if host.failed_controls:
             reset_failed(host)
         if not send_owed_resets(host, now) or not send_owed_acks(host, now):
+            return True
+        if self.udp.sending and not send_datagrams(self.udp, now):
             return True
         active: list = host.active
         i: cython.Py_ssize_t = host.transmit_at
@@ -320,7 +361,7 @@ class Stack:
         host: TcpHost = self.host
         if host.active or self._soon or host.acks_owed or host.resets_owed:
             return host.now
-        if host.failed_controls:
+        if host.failed_controls or self.udp.sending or self.udp.active:
             return host.now
         deadline: cython.longlong = self.wheel.next_deadline()
         ended: cython.longlong = next_time_wait(self.host)

@@ -1,7 +1,9 @@
-"""What stands above IP and knows no address family: TCP's segments, and errors about them.
+"""What stands above IP and knows no address family: TCP's segments and UDP's datagrams, and errors
+about them.
 
 Each family has a Transport of its own, so that the addresses of its segments start where the
-family's do: it sets `seg`'s addresses, and hands over the octets behind its header.
+family's do: it sets `seg`'s addresses (`udp`'s, of datagrams), and hands over the octets behind its
+header.
 """
 
 from __future__ import annotations
@@ -19,15 +21,20 @@ from cython.cimports.corten.tcp.segment_arrives import segment_arrives
 from cython.cimports.corten.tcp.state import SYN_SENT
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.time_wait_table import time_wait_arrives
+from cython.cimports.corten.udp.host import UdpHost
+from cython.cimports.corten.udp.port import Port
+from cython.cimports.corten.udp.receive import error_arrives, keep_datagram, parse_datagram
 from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     HANDED_OVER,
     ICMP_BAD_QUOTE,
+    SEGMENT_DONE,
     SEGMENTS_IN,
     TCP_BAD_CHECKSUM,
     TCP_NO_CONNECTION,
+    UDP_NO_ENDPOINT,
 )
 from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment, verify_checksum
 
@@ -38,14 +45,16 @@ if not cython.compiled:
 @cython.final
 @cython.cclass
 class Transport:
-    """The segment in hand of one family, and the TCP it is for."""
+    """The segment in hand of one family, and the TCP and UDP it is for."""
 
     host: TcpHost
+    udp: UdpHost
     arrival: Arrival
     seg: Segment
 
-    def __init__(self, host: TcpHost, arrival: Arrival) -> None:
+    def __init__(self, host: TcpHost, udp: UdpHost, arrival: Arrival) -> None:
         self.host = host
+        self.udp = udp
         self.arrival = arrival
         self.seg = Segment()
 
@@ -151,3 +160,76 @@ class Transport:
             self.arrival.interface.index,
             self.arrival.tried,
         )
+
+    @cython.cfunc
+    def datagram(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+    ) -> cython.int:
+        """A UDP datagram at `at` in frame i; `udp` has its addresses. UDP_NO_ENDPOINT: nobody's,
+        and its sender may be told."""
+        udp: UdpHost = self.udp
+        reason: cython.int = parse_datagram(udp, batch.arena, at, length, batch.frame_flags[i])
+        if reason != ACCEPTED:
+            return reason
+        port: Port | None = self._owner(batch, i, udp.udp.source_port, udp.udp.destination_port)
+        if port is None:
+            return HANDED_OVER if self.arrival.is_given else UDP_NO_ENDPOINT
+        reason = keep_datagram(udp, port, batch.arena)
+        return SEGMENT_DONE if reason == ACCEPTED else reason
+
+    @cython.cfunc
+    def datagram_error(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        packet_len: cython.Py_ssize_t,
+        type: cython.uint,
+        code: cython.uint,
+        mtu: cython.uint,
+        now: cython.longlong,
+    ) -> cython.int:
+        """As `segment_error`, of a datagram."""
+        if length < QUOTED_LEN:
+            return ICMP_BAD_QUOTE
+        remote_port: cython.uint = get16(batch.arena, at + 2)
+        port: Port | None = self._owner(batch, i, remote_port, get16(batch.arena, at))
+        if port is None:
+            return HANDED_OVER if self.arrival.is_given else ICMP_BAD_QUOTE
+        return error_arrives(self.udp, port, remote_port, type, code, mtu, packet_len, now)
+
+    @cython.cfunc
+    def _owner(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        remote_port: cython.uint,
+        local_port: cython.uint,
+    ) -> Port | None:
+        """Whose the flow in hand is: an endpoint with that peer, here or on another worker, before
+        one without, here or there. None with `is_given`: another worker has the frame now."""
+        udp: UdpHost = self.udp
+        flow_hash: cython.ulonglong = udp.flow_hash(
+            udp.remote_high,
+            udp.remote_low,
+            remote_port,
+            udp.local_high,
+            udp.local_low,
+            local_port,
+        )
+        self.arrival.is_given = False
+        port: Port | None = udp.find_connected(remote_port, local_port, flow_hash)
+        if port is not None:
+            return port
+        if self._offer(batch, i, flow_hash):
+            self.arrival.is_given = True
+            return None
+        port = udp.find_bound(local_port)
+        if port is None:
+            self.arrival.is_given = self._offer(batch, i, udp.port_hash(local_port))
+        return port

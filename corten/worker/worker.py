@@ -21,6 +21,7 @@ from corten.core.chance import Chance
 from corten.core.clock import NEVER
 from corten.core.counter import Counters
 from corten.driver.driver import Driver
+from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop, TimerHandle
 from corten.ip.interface import Interface
@@ -117,6 +118,17 @@ class Worker(Loop):
     def connect(self, address: str, port: int, factory: Factory, **options: object) -> Connection:
         return self.stack.connect(address, port, factory, **options)
 
+    def bind(
+        self,
+        port: int,
+        handler: DatagramHandler,
+        address: str | None = None,
+        *,
+        peer: tuple[str, int] | None = None,
+        **options: object,
+    ) -> Endpoint:
+        return self.stack.bind(port, handler, address, peer=peer, **options)
+
     # -- running ------------------------------------------------------------------------------
 
     def fileno(self) -> int:
@@ -193,6 +205,8 @@ class Worker(Loop):
         for at_port in list(self.stack.host.listeners.values()):
             for listener in list(at_port):
                 listener.close()
+        for endpoint in self.stack.udp.endpoints():
+            endpoint.close()
         self._drain_on(time.monotonic() + seconds)
 
     def _drain_on(self, until: float) -> None:

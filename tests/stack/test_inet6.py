@@ -88,7 +88,6 @@ def test_an_echo_request_to_a_group_is_answered_from_an_address_of_the_same_scop
         (frame(ICMPv6EchoReply()), "icmpv6_unknown_type"),
         (frame(Raw(bytes([200, 0, 0, 0, 0, 0, 0, 0])), nh=58), "icmpv6_bad_checksum"),
         (frame(Raw(bytes(7)), nh=58), "icmpv6_short"),
-        (frame(IPv6ExtHdrFragment(m=1, nh=6) / Raw(bytes(32))), "ipv6_fragment"),
     ],
 )
 def test_what_is_not_for_us_or_makes_no_sense_is_dropped_without_a_word(
