@@ -34,6 +34,7 @@ RTT_UNKNOWN_NS: cython.longlong = 200_000_000  # assumed until a round trip is m
 RTO_AFTER_SYN_LOSS_NS: cython.longlong = 3_000_000_000  # RFC 6298 5.7
 TIMESTAMP_ECHO_MAX: cython.uint = 600_000  # ms: a longer echo is no measurement
 REOPEN_DISTANCE: cython.uint = 64_000  # a reused pair's ISN lies beyond the old one (RFC 1122)
+FLOW_LABEL_KEY: cython.ulonglong = 0x666C_6F77_6C61_626C  # separates flow labels from ISNs
 OTHER_USE_OF_KEY: cython.ulonglong = 0x7473_6F66_6673_6574  # separates timestamps from ISNs
 COOKIE_USE_OF_KEY: cython.ulonglong = 0x6569_6B6F_6F63_5F53  # … and SYN cookies
 PORT_USE_OF_KEY: cython.ulonglong = 0x6570_6865_6D65_7261  # … and ephemeral ports from both

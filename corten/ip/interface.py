@@ -14,8 +14,9 @@ from cython.cimports.corten.core.limit import LINK_GROUPS_HIGH, NODE_GROUPS_HIGH
 from cython.cimports.corten.ip.first_hop import FirstHops
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.neighbour_table import NeighbourTable
-from cython.cimports.corten.wire.address_field import in_prefix, is_v4
+from cython.cimports.corten.wire.address_field import in_prefix, is_link_local_v6, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
+from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, is_source_v6
 from cython.cimports.corten.wire.vlan import VID_MAX, VLAN_LEN, emit_vlan
 
 from corten.endpoint.error import CortenError
@@ -36,6 +37,8 @@ class Address:
     prefix_len: cython.int  # of 128
     broadcast: cython.ulonglong  # low half of the subnet's broadcast address; 0: it has none
     network: cython.ulonglong  # low half of the subnet's own address
+    deprecated: cython.bint  # writable; not for new connections, if there is a better (RFC 4862)
+    temporary: cython.bint  # writable; to be preferred as a source (RFC 8981)
 
     def __init__(self, text: str) -> None:
         high, low, prefix_len = parse_network(text)
@@ -44,6 +47,8 @@ class Address:
         self.prefix_len = prefix_len
         self.broadcast = 0
         self.network = 0
+        self.deprecated = False
+        self.temporary = False
         if prefix_len >= 96 and high == 0 and prefix_len < 127:
             host_bits = (1 << (128 - prefix_len)) - 1
             self.broadcast = low | host_bits
@@ -73,9 +78,7 @@ class Interface:
     neighbours: NeighbourTable
     counters: Counters
     addresses: list  # of Address
-    gateway_high: cython.ulonglong
-    gateway_low: cython.ulonglong
-    has_gateway: cython.bint
+    gateways: list  # (high, low) of each default router set by hand
     hops: FirstHops  # what routers have told
     routes: Any  # the RouteTable that the link is in
     asking: list  # of Neighbour with a timer
@@ -93,7 +96,7 @@ class Interface:
         addresses: list[str],
         counters: Counters,
         mtu: int = 1500,
-        gateway: str | None = None,
+        gateway: str | list[str] | None = None,
         chance: Chance | None = None,
     ) -> None:
         if not 68 <= mtu <= 65535:
@@ -112,7 +115,7 @@ class Interface:
         self.outgoing = TransmitBatch()
         self.counters = counters
         self.neighbours = NeighbourTable(counters, chance or Chance(self.mac))
-        self.addresses = [Address(text) for text in addresses]
+        self.addresses = [self.parse_own(text) for text in addresses]
         self.hops = FirstHops(self.neighbours, counters)
         self.routes = None
         self.asking = []
@@ -121,12 +124,42 @@ class Interface:
         self.timer = -1
         self.armed_at = NEVER
         self.other_end = None
-        self.has_gateway = gateway is not None
-        self.gateway_high, self.gateway_low = parse_address(gateway) if gateway else (0, 0)
-        if gateway and not any(
-            a.contains(self.gateway_high, self.gateway_low) for a in self.addresses
-        ):
-            raise CortenError(f"gateway={gateway}: not in a subnet of link {name}")
+        self.gateways = []
+        for text in [gateway] if isinstance(gateway, str) else gateway or []:
+            self._add_gateway(text)
+
+    def _add_gateway(self, text: str) -> None:
+        """A default router, of the family of its address; an IPv6 one may be link-local."""
+        try:
+            high, low = parse_address(text)
+        except ValueError as error:
+            raise CortenError(f"gateway={text}: {error}") from None
+        if not self.on_link(high, low):
+            raise CortenError(f"gateway={text}: not in a subnet of link {self.name}")
+        self.gateways.append((high, low))
+
+    def parse_own(self, text: str) -> Address:
+        """An address for this link, with its prefix length. CortenError for what cannot be."""
+        try:
+            address = Address(text)
+        except ValueError as error:
+            raise CortenError(f"address={text}: {error}") from None
+        if is_v4(address.high, address.low):
+            return address
+        if self.mtu < IPV6_MTU_MIN:
+            raise CortenError(f"address={text}: IPv6 needs mtu={IPV6_MTU_MIN} or more")
+        if not is_source_v6(address.high, address.low) or address.high == address.low == 0:
+            raise CortenError(f"address={text}: not an address that a host can have")
+        return address
+
+    @cython.ccall
+    def has_v6(self) -> cython.bint:
+        """Whether IPv6 is spoken here: an address of it is ours."""
+        address: Address
+        for address in self.addresses:
+            if not is_v4(address.high, address.low):
+                return True
+        return False
 
     def set_offload(self, checksum: bool, segmentation: bool) -> None:
         """What the link does for us; segmentation needs the checksum too."""
@@ -199,10 +232,6 @@ class Interface:
                 return True
         return False
 
-    def gateway_is_v4(self) -> bool:
-        """The family of the gateway, and so of what may be sent through it."""
-        return is_v4(self.gateway_high, self.gateway_low)
-
     @cython.cfunc
     def is_broadcast(self, low: cython.ulonglong) -> cython.bint:
         """Whether an IPv4 address (low half) is a broadcast on this link (RFC 1122 3.2.1.3)."""
@@ -222,4 +251,4 @@ class Interface:
         for address in self.addresses:
             if address.contains(high, low):
                 return True
-        return False
+        return is_link_local_v6(high) and self.has_v6()

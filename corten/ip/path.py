@@ -19,12 +19,15 @@ from cython.cimports.corten.wire.address_field import is_v4, low_v4
 from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6
 from cython.cimports.corten.wire.ipv4 import IPV4_LEN, PROTOCOL_TCP, emit_ipv4
-from cython.cimports.corten.wire.ipv6 import IPV6_LEN, emit_ipv6
+from cython.cimports.corten.wire.ipv6 import IPV6_LEN, IPV6_MTU_MIN, emit_ipv6
 from cython.cimports.corten.wire.mac_field import put48
 from cython.cimports.corten.wire.reason import NO_ROUTE
 
 if not cython.compiled:
     DEFAULT_TTL = 64  # RFC 1700
+    PATH_MTU_MIN = 552  # IPv4: a smaller one is a lie more often than a link
+    DEFAULT_MSS = 536
+    DEFAULT_MSS_V6 = 1220
     IPV4_TOTAL_LEN_AT = 2
     IPV4_CHECKSUM_AT = 10
     IPV6_PAYLOAD_LEN_AT = 4
@@ -48,6 +51,8 @@ class Path:
     mtu: cython.uint  # the link's
     header_len: cython.Py_ssize_t  # link and IP headers
     ip_header_len: cython.uint
+    mtu_min: cython.uint  # what no router may lower it under
+    default_mss: cython.uint  # of a peer that names none (MUST-15)
     gso_type: cython.longlong
     tcp_sum: cython.uint  # pseudo-header sum for TCP, without the length
     _lower_mtu: cython.uint  # what a router on the way said, until …; see `send_mtu`
@@ -88,6 +93,8 @@ class Path:
         """Make the template of an IPv4 path."""
         at: cython.Py_ssize_t = self.interface.link_len
         self.gso_type = GSO_TCPV4
+        self.mtu_min = PATH_MTU_MIN
+        self.default_mss = DEFAULT_MSS
         self.ip_header_len = IPV4_LEN
         self.header_len = at + IPV4_LEN
         self._length_at = at + IPV4_TOTAL_LEN_AT
@@ -115,6 +122,8 @@ class Path:
         """Make the template of an IPv6 path: one flow label for all that goes on it (RFC 6437)."""
         at: cython.Py_ssize_t = self.interface.link_len
         self.gso_type = GSO_TCPV6
+        self.mtu_min = IPV6_MTU_MIN
+        self.default_mss = DEFAULT_MSS_V6
         self.ip_header_len = IPV6_LEN
         self.header_len = at + IPV6_LEN
         self._length_at = at + IPV6_PAYLOAD_LEN_AT
@@ -150,7 +159,7 @@ class Path:
     @cython.cfunc
     @cython.exceptval(check=False)
     def lower_mtu(self, mtu: cython.uint, now: cython.longlong) -> cython.void:
-        """A router cannot pass on more (RFC 1191); one larger than what is known is stale."""
+        """A router cannot pass on more (RFC 1191, 8201); one larger than what is known is stale."""
         if mtu < self.send_mtu(now):
             self._lower_mtu = mtu
             self._lower_until = now + PATH_MTU_NS
@@ -199,8 +208,8 @@ class Path:
     def _find_first_hop(self, now: cython.longlong) -> cython.bint:
         """The first hop is none any more: take another. False, and the frame is dropped, where this
         link has none."""
-        hop = self.interface.routes.next_hop(self.remote_high, self.remote_low)
-        if hop is None or hop[0] is not self.interface:
+        hop = self.interface.routes.next_hop(self.remote_high, self.remote_low, self.interface)
+        if hop is None:
             self.batch.take_back()
             self.interface.counters.add(NO_ROUTE)
             return False

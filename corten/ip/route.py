@@ -1,4 +1,8 @@
-"""Routes: which link and next hop lead to an address (RFC 1122 3.3.1). Longest prefix wins.
+"""Routes: which link and next hop lead to an address (RFC 1122 3.3.1). The longest prefix wins, of
+equal ones the lowest metric.
+
+The stack is a strong host (RFC 1122 3.3.4.2): what is sent from an address leaves on its link, and
+what comes for it is taken on its link alone.
 
 The stack's paths come from here: `RouteTable.path(local, remote)` finds or makes the Path of a
 pair of addresses. The cache of paths is bounded; one dropped from it lives on in its connections.
@@ -7,41 +11,65 @@ pair of addresses. The cache of paths is bounded; one dropped from it lives on i
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import FLOW_LABEL_KEY
+from cython.cimports.corten.core.siphash import Siphash
+from cython.cimports.corten.ip.first_hop import Router
 from cython.cimports.corten.ip.interface import Address, Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.wire.address_field import in_prefix, is_v4
 
 from corten.endpoint.error import CortenError
+from corten.ip.source_address import choose_source, sort_destinations
 from corten.wire.address import format_address, parse_address, parse_network
 
 if not cython.compiled:
     PATHS_MAX = 65536
     RECENT_MASK = 255
     ROUTES_MAX = 1024
+    V4_PREFIX_LEN = 96  # of an IPv4 network, at the least
 
 
 @cython.final
 @cython.cclass
 class Route:
-    """A prefix and where it leads: a next hop on an interface."""
+    """A prefix and where it leads: onto a link, straight or to a next hop there."""
 
     high: cython.ulonglong
     low: cython.ulonglong
     prefix_len: cython.int
     interface: Interface
+    has_gateway: cython.bint
     gateway_high: cython.ulonglong
     gateway_low: cython.ulonglong
+    metric: cython.int
+    _v4: cython.bint
 
-    def __init__(self, network: str, interface: Interface, gateway: str) -> None:
-        self.high, self.low, self.prefix_len = parse_network(network)
-        self.gateway_high, self.gateway_low = parse_address(gateway)
+    def __init__(
+        self,
+        network: tuple[int, int, int],
+        interface: Interface,
+        gateway: tuple[int, int] | None = None,
+        metric: int = 0,
+    ) -> None:
+        self.high, self.low, self.prefix_len = network
         self.interface = interface
+        self.has_gateway = gateway is not None
+        self.gateway_high, self.gateway_low = gateway or (0, 0)
+        self.metric = metric
+        self._v4 = self.prefix_len >= V4_PREFIX_LEN and is_v4(self.high, self.low)
 
     @cython.ccall
     def contains(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
-        """Whether the route's prefix covers an address."""
+        """Whether the route's prefix covers an address; ::/0 covers no IPv4 address."""
+        if self._v4 != is_v4(high, low):
+            return False
         return in_prefix(high, low, self.high, self.low, self.prefix_len)
+
+    @cython.ccall
+    def is_default(self) -> cython.bint:
+        """Whether it covers its whole family."""
+        return self.prefix_len == (V4_PREFIX_LEN if self._v4 else 0)
 
 
 @cython.final
@@ -50,25 +78,96 @@ class RouteTable:
     """The routes of a stack: its links' subnets, routes added, and the gateways."""
 
     interfaces: list
-    routes: list
+    routes: list  # added by hand
+    _table: list | None  # all of them in the order they are tried; None: to be made again
     _paths: dict
     _recent: list  # of Path or None, by the low bits of the addresses
+    _label_key: Siphash | None
 
     def __init__(self) -> None:
         self.interfaces = []
         self.routes = []
+        self._table = None
         self._paths = {}
         self._recent = [None] * (RECENT_MASK + 1)
+        self._label_key = None
 
-    def add(self, network: str, interface: Interface, gateway: str) -> None:
-        """Send what is for `network` to `gateway` on a link. CortenError when it is not on it."""
-        route = Route(network, interface, gateway)
-        if not interface.on_link(route.gateway_high, route.gateway_low):
-            raise CortenError(f"gateway {gateway}: not in a subnet of link {interface.name}")
+    def set_label_key(self, key: Siphash) -> None:
+        """Where flow labels come from: the same for all workers of a group (RFC 6437 3)."""
+        self._label_key = key
+
+    def add(self, network: str, interface: Interface, gateway: str | None, metric: int = 0) -> None:
+        """Send what is for `network` to `gateway` on a link, or straight there without one.
+
+        Of routes of the same length the one with the lowest metric is taken. CortenError when the
+        gateway is not on the link, or there are too many.
+        """
+        try:
+            hop = parse_address(gateway) if gateway is not None else None
+            route = Route(parse_network(network), interface, hop, metric)
+        except (ValueError, OverflowError) as error:
+            raise CortenError(f"route to {network}: {error}") from None
+        if hop is not None:
+            if is_v4(hop[0], hop[1]) != route._v4:
+                raise CortenError(f"route to {network}: gateway {gateway} is of the other family")
+            if not interface.on_link(hop[0], hop[1]):
+                raise CortenError(f"gateway {gateway}: not in a subnet of link {interface.name}")
         if len(self.routes) >= ROUTES_MAX:
             raise CortenError(f"more than {ROUTES_MAX} routes")
         self.routes.append(route)
-        self.routes.sort(key=_by_prefix, reverse=True)
+        self.changed()
+
+    def remove(self, network: str, interface: Interface) -> None:
+        """Take back what `add` added for a network on a link. CortenError when there is none."""
+        prefix = parse_network(network)
+        route: Route
+        for route in self.routes:
+            if (
+                route.high,
+                route.low,
+                route.prefix_len,
+            ) == prefix and route.interface is interface:
+                self.routes.remove(route)
+                self.changed()
+                return
+        raise CortenError(f"no route to {network} on link {interface.name}")
+
+    def add_interface(self, interface: Interface) -> None:
+        """One more link. CortenError when an address of it is another link's: which link a packet
+        leaves on follows from its source (the strong host model)."""
+        address: Address
+        for address in interface.addresses:
+            self._refuse_twice(address)
+        self.interfaces.append(interface)
+        self.changed()
+
+    def add_address(self, interface: Interface, text: str) -> Address:
+        """One more address ("10.0.3.2/24") on a link. CortenError when it cannot be."""
+        address = interface.parse_own(text)
+        self._refuse_twice(address)
+        interface.addresses.append(address)
+        self.changed()
+        return address
+
+    def remove_address(self, interface: Interface, high: int, low: int) -> None:
+        """An address is ours no more. Nothing happens where it is not."""
+        address: Address
+        for address in list(interface.addresses):
+            if address.high == high and address.low == low:
+                interface.addresses.remove(address)
+                self.changed()
+
+    def _refuse_twice(self, address: Address) -> None:
+        interface: Interface
+        for interface in self.interfaces:
+            if interface.owns(address.high, address.low):
+                text = format_address(address.high, address.low)
+                raise CortenError(f"{text}: link {interface.name} has this address already")
+
+    @cython.ccall
+    def changed(self) -> cython.void:
+        """A link, address or route came or went: paths are made anew. Connections keep theirs."""
+        self._table = None
         self._paths.clear()
         self._recent = [None] * (RECENT_MASK + 1)
 
@@ -131,7 +230,7 @@ class RouteTable:
         remote_low: cython.ulonglong,
         now: cython.longlong,
     ) -> Path | None:
-        hop = self.next_hop(remote_high, remote_low)
+        hop = self.next_hop(remote_high, remote_low, self.owner(local_high, local_low))
         if hop is None:
             return None
         interface: Interface = hop[0]
@@ -143,47 +242,136 @@ class RouteTable:
             neighbour,
             (local_high, local_low),
             (remote_high, remote_low),
+            self._flow_label(local_high, local_low, remote_high, remote_low),
         )
 
-    def owns(self, high: int, low: int) -> bool:
-        """Whether an address is one of our own, on any link."""
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _flow_label(
+        self,
+        local_high: cython.ulonglong,
+        local_low: cython.ulonglong,
+        remote_high: cython.ulonglong,
+        remote_low: cython.ulonglong,
+    ) -> cython.uint:
+        """One for each pair of addresses: a keyed hash of them, never 0 (RFC 6437 3)."""
+        key: Siphash | None = self._label_key
+        if key is None or is_v4(remote_high, remote_low):
+            return 0
+        hashed: cython.ulonglong = key.words2_4(
+            remote_high ^ FLOW_LABEL_KEY, remote_low, local_high, local_low, 0
+        )
+        label: cython.uint = cython.cast(cython.uint, hashed & 0xFFFFF)
+        return label if label != 0 else 1
+
+    def owner(self, high: int, low: int) -> Interface | None:
+        """The link that has an address."""
         interface: Interface
         for interface in self.interfaces:
             if interface.owns(high, low):
-                return True
-        return False
-
-    def next_hop(self, high: int, low: int) -> tuple[Interface, int, int] | None:
-        """(interface, next hop's address halves) towards an address."""
-        interface: Interface
-        for interface in self.interfaces:
-            if interface.on_link(high, low):
-                return interface, high, low
-        route: Route
-        for route in self.routes:
-            if route.contains(high, low):
-                return route.interface, route.gateway_high, route.gateway_low
-        for interface in self.interfaces:
-            if interface.has_gateway and interface.gateway_is_v4() == is_v4(high, low):
-                return interface, interface.gateway_high, interface.gateway_low
+                return interface
         return None
 
-    def source_for(self, high: int, low: int) -> tuple[int, int]:
-        """Which of our addresses to send from towards an address (RFC 1122 3.3.4.3).
+    def owns(self, high: int, low: int) -> bool:
+        """Whether an address is one of our own, on any link."""
+        return self.owner(high, low) is not None
 
-        CortenError without a route.
-        """
-        hop = self.next_hop(high, low)
+    @cython.cfunc
+    def _route(
+        self, high: cython.ulonglong, low: cython.ulonglong, interface: Interface | None
+    ) -> Route | None:
+        """The best route to an address; where a link is given, on that link."""
+        if self._table is None:
+            self._table = self._made_table()
+        route: Route
+        for route in self._table:
+            if (interface is None or route.interface is interface) and route.contains(high, low):
+                return route
+        return None
+
+    def _made_table(self) -> list[Route]:
+        """Subnets, routes and gateways: the longest prefix first, then the lowest metric."""
+        found: list[Route] = []
+        interface: Interface
+        for interface in self.interfaces:
+            found += [
+                Route((address.high, address.low, address.prefix_len), interface)
+                for address in interface.addresses
+            ]
+            if interface.has_v6():
+                found.append(Route(parse_network("fe80::/10"), interface))
+        found += self.routes
+        found += [
+            Route(
+                parse_network("0.0.0.0/0" if is_v4(gateway[0], gateway[1]) else "::/0"),
+                interface,
+                gateway,
+            )
+            for interface in self.interfaces
+            for gateway in interface.gateways
+        ]
+        return sorted(found, key=_by_preference)
+
+    def next_hop(
+        self, high: int, low: int, interface: Interface | None = None
+    ) -> tuple[Interface, int, int] | None:
+        """(interface, next hop's address halves) towards an address; on one link, where given."""
+        route: Route | None = self._route(high, low, interface)
+        if route is None or route.is_default():
+            link: Interface
+            for link in self.interfaces if interface is None else [interface]:
+                if link.hops.on_link(high, low):
+                    return link, high, low
+        if route is None:
+            return self._told_router(high, low, interface)
+        if not route.has_gateway:
+            return route.interface, high, low
+        better = route.interface.hops.redirected(high, low)
+        if better is not None:
+            return route.interface, better[0], better[1]
+        return route.interface, route.gateway_high, route.gateway_low
+
+    def _told_router(
+        self, high: int, low: int, interface: Interface | None
+    ) -> tuple[Interface, int, int] | None:
+        """Where no route of ours leads: a router that has told a link of itself (RFC 4861 5.2)."""
+        link: Interface
+        for link in self.interfaces if interface is None else [interface]:
+            better = link.hops.redirected(high, low)
+            if better is not None:
+                return link, better[0], better[1]
+            router: Router | None = None if is_v4(high, low) else link.hops.router()
+            if router is not None:
+                return link, router.high, router.low
+        return None
+
+    def source_address(
+        self, high: int, low: int, interface: Interface | None = None
+    ) -> Address | None:
+        """Which of our addresses to send from (RFC 6724 5, RFC 1122 3.3.4.3); None where no route
+        leads there, or the link has no address of the family."""
+        hop = self.next_hop(high, low, interface)
+        if hop is None:
+            return None
+        return choose_source(hop[0].addresses, (high, low), (hop[1], hop[2]))
+
+    def source_for(
+        self, high: int, low: int, interface: Interface | None = None
+    ) -> tuple[int, int]:
+        """`source_address`, as its halves. CortenError where there is none."""
+        hop = self.next_hop(high, low, interface)
         if hop is None:
             raise CortenError(f"no route to {format_address(high, low)}: add gateway=… to a link")
-        interface: Interface = hop[0]
-        address: Address
-        for address in interface.addresses:
-            if address.contains(hop[1], hop[2]):
-                return address.high, address.low
-        first: Address = interface.addresses[0]
-        return first.high, first.low
+        found = self.source_address(high, low, interface)
+        if found is None:
+            family = "an IPv4" if is_v4(high, low) else "an IPv6"
+            raise CortenError(f"link {hop[0].name} has no address to send from: add {family} one")
+        return found.high, found.low
+
+    def sort(self, destinations: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """A peer's addresses, the one to try first at the front (RFC 6724 6)."""
+        return sort_destinations(destinations, self.source_address)
 
 
-def _by_prefix(route: Route) -> int:
-    return route.prefix_len
+def _by_preference(route: Route) -> tuple[int, int]:
+    return -route.prefix_len, route.metric

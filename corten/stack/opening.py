@@ -11,6 +11,7 @@ from cython.cimports.corten.core.chance import Chance
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.endpoint.handler import doors_of
+from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
@@ -19,7 +20,8 @@ from cython.cimports.corten.tcp.ephemeral import EphemeralPorts
 from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
-from cython.cimports.corten.wire.address_field import low_v4
+from cython.cimports.corten.wire.address_field import is_v4, low_v4
+from cython.cimports.corten.wire.ipv6 import is_source_v6
 
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
@@ -95,31 +97,50 @@ class Opener:
         return connection
 
     def _path(self, address: str, source: str | None) -> Path:
-        """The way to an address, from `source` or the best of ours."""
+        """The way to an address, from `source` or the best of ours. A link-local address may name
+        its link: fe80::1%link."""
+        text, percent, zone = address.partition("%")
         try:
-            high, low = parse_address(address)
+            high, low = parse_address(text)
         except ValueError as error:
             raise CortenError(str(error)) from None
-        local = self._source(source, high, low)
-        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
-        if path is None:
-            raise CortenError(f"no route to {address}: add gateway=… to a link")
-        if path.interface.is_broadcast(low) or not is_host_v4(low_v4(low)):
+        link = self._zone(zone, address) if percent else None
+        if not _is_host(high, low):
             raise CortenError(f"{address}: not the address of a single host")  # MUST-46
         if self.routes.owns(high, low):
             raise CortenError(f"{address}: our own address; a stack does not speak to itself")
+        local = self._source(source, high, low, link)
+        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
+        if path is None:
+            raise CortenError(f"no route to {address}: add gateway=… to a link")
+        if is_v4(high, low) and path.interface.is_broadcast(low):
+            raise CortenError(f"{address}: not the address of a single host")
         return path
 
-    def _source(self, address: str | None, high: int, low: int) -> tuple[int, int]:
+    def _zone(self, zone: str, address: str) -> Interface:
+        """The link that a link-local address names, by name or by number (RFC 4007 11.2)."""
+        interface: Interface
+        for interface in self.routes.interfaces:
+            if zone in (interface.name, str(interface.index)):
+                return interface
+        names = ", ".join(interface.name for interface in self.routes.interfaces)
+        raise CortenError(f"{address}: no link {zone!r}; there are {names}")
+
+    def _source(
+        self, address: str | None, high: int, low: int, link: Interface | None
+    ) -> tuple[int, int]:
         """Our end's address: the one asked for, which must be ours, or the best one."""
         if address is None:
-            return self.routes.source_for(high, low)
+            return self.routes.source_for(high, low, link)
         try:
             own = parse_address(address)
         except ValueError as error:
             raise CortenError(f"source: {error}") from None
-        if not self.routes.owns(own[0], own[1]):
+        owner = self.routes.owner(own[0], own[1])
+        if owner is None or (link is not None and owner is not link):
             raise CortenError(f"source {address}: not an address of this stack")
+        if is_v4(own[0], own[1]) != is_v4(high, low):
+            raise CortenError(f"source {address}: of the other family")
         return own
 
     def _local_port(
@@ -137,6 +158,13 @@ class Opener:
         if self.host.in_use(path, wanted, port, flow_hash):
             raise CortenError(f"source port {wanted} is in use towards {address}:{port}")
         return wanted, flow_hash
+
+
+def _is_host(high: int, low: int) -> bool:
+    """Whether an address can be a single other host's: no group, not unspecified, no loopback."""
+    if is_v4(high, low):
+        return is_host_v4(low_v4(low))
+    return is_source_v6(high, low) and not high == low == 0
 
 
 def _settings(options: dict) -> dict:

@@ -143,7 +143,7 @@ class Stack:
         mac: str,
         addresses: list[str],
         mtu: int = 1500,
-        gateway: str | None = None,
+        gateway: str | list[str] | None = None,
         offload_checksum: bool = False,
         offload_segmentation: bool = False,
         neighbours: dict[str, str] | None = None,
@@ -151,7 +151,8 @@ class Stack:
         vlan: int = 0,
         ethernet: bool = True,
     ) -> Interface:
-        """A link: `addresses` as "10.0.2.2/24"; `neighbours` are static ARP entries (address: MAC).
+        """A link: `addresses` as "10.0.2.2/24" or "fd00::2/64"; `gateway`: a default router, one
+        of each family at the most; `neighbours` are static entries (address: MAC).
 
         `leader`: this worker announces the addresses. `vlan`: the tag of its frames (IEEE 802.1Q).
         `ethernet=False`: the link carries bare IP packets, as a TUN device does; `mac` is not used.
@@ -175,25 +176,34 @@ class Stack:
         for address, station in (neighbours or {}).items():
             self.add_neighbour(interface, address, station)
         interface.routes = self.routes
+        self.routes.add_interface(interface)
         interface.timer = self.wheel.add(interface)
-        self.interfaces.append(interface)
         if leader and ethernet:
             announce(interface)
         return interface
 
     def add_neighbour(self, interface: Interface, address: str, mac: str) -> None:
-        """A static ARP entry: it never ages and is never overwritten."""
+        """A static entry of ARP or neighbour discovery: it never ages and is never overwritten."""
         try:
             high, low = parse_address(address)
             station = parse_mac(mac)
         except ValueError as error:
-            raise CortenError(f"arp={address}={mac}: {error}") from None
+            raise CortenError(f"neighbour={address}={mac}: {error}") from None
         entry: Neighbour = interface.neighbours.obtain(high, low, 0)
         entry.make_static(station)
 
-    def add_route(self, network: str, interface: Interface, gateway: str) -> None:
-        """Send what is for `network` ("10.1.0.0/16") through a gateway on a link's subnet."""
-        self.routes.add(network, interface, gateway)
+    def add_route(
+        self, network: str, interface: Interface, gateway: str | None = None, metric: int = 0
+    ) -> None:
+        """Send what is for `network` ("10.1.0.0/16") to a gateway on a link's subnet, or straight
+        onto the link. The longest prefix counts, then the lowest metric."""
+        self.routes.add(network, interface, gateway, metric)
+
+    def add_address(self, interface: Interface, address: str) -> None:
+        """One more address ("10.0.3.2/24") on a link."""
+        self.routes.add_address(interface, address)
+        if interface.is_leader:
+            announce(interface)
 
     def listen(
         self,

@@ -22,9 +22,7 @@ from cython.cimports.corten.wire.reason import CONNECTIONS_ACCEPTED, CONNECTIONS
 from cython.cimports.corten.wire.tcp import SYN, TCP_HEADER_LEN, Segment
 
 if not cython.compiled:
-    DEFAULT_MSS = 536  # MUST-15
-    DEFAULT_MSS_V6 = 1220
-    IPV6_LEN = 40
+    RCV_MSS_FIRST = 536  # until a larger segment came
     PEER_MSS_MIN = 64  # smaller offers would make a thousand segments of a page
     TIMESTAMP_OPTION_LEN = 12
     INITIAL_WINDOW_OCTETS = 14600  # RFC 6928 2
@@ -43,10 +41,8 @@ def shift_for(octets: cython.Py_ssize_t) -> cython.uint:
 @cython.cfunc
 def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
     """What the peer's SYN offers, as far as we want it too."""
-    if seg.mss > 0:
-        tcb.peer_mss = seg.mss if seg.mss > PEER_MSS_MIN else PEER_MSS_MIN
-    else:
-        tcb.peer_mss = DEFAULT_MSS_V6 if tcb.path.ip_header_len == IPV6_LEN else DEFAULT_MSS
+    tcb.peer_mss = seg.mss if seg.mss > 0 else tcb.path.default_mss
+    tcb.peer_mss = max(tcb.peer_mss, PEER_MSS_MIN)
     tcb.sack_ok = tcb.config.sack and seg.sack_permitted
     tcb.timestamps_ok = tcb.config.timestamps and seg.has_timestamp
     if tcb.config.window_scale and seg.window_shift >= 0:
@@ -65,7 +61,7 @@ def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.voi
         tcb.snd_mss -= TIMESTAMP_OPTION_LEN
     if tcb.timestamps_ok:
         room -= TIMESTAMP_OPTION_LEN
-    tcb.rcv_mss = room if room < DEFAULT_MSS else DEFAULT_MSS
+    tcb.rcv_mss = room if room < RCV_MSS_FIRST else RCV_MSS_FIRST
 
 
 @cython.cfunc

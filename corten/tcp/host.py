@@ -103,6 +103,7 @@ class TcpHost:
         self.table = FlowTable(1024)
         self.flow_key = Siphash(secret[:16])
         self.secret = Siphash(secret[16:32])
+        routes.set_label_key(self.secret)
         self.connections = []
         self.free_ids = []
         self.live = 0

@@ -23,9 +23,6 @@ from cython.cimports.corten.wire.icmpv4 import (
 from cython.cimports.corten.wire.reason import ACCEPTED, ICMP_BAD_QUOTE, ICMP_ERRORS_IN
 from cython.cimports.corten.wire.tcp import TCP_HEADER_LEN
 
-if not cython.compiled:
-    PATH_MTU_MIN = 552  # a smaller one is a lie more often than a link
-
 
 @cython.cfunc
 def icmp_error_arrives(
@@ -44,7 +41,7 @@ def icmp_error_arrives(
         return ICMP_BAD_QUOTE
     host.counters.add(ICMP_ERRORS_IN)
     if type == ICMP_UNREACHABLE and code == ICMP_FRAGMENTATION_NEEDED:
-        if mtu < cython.cast(cython.uint, quoted_len) and mtu >= PATH_MTU_MIN:
+        if mtu < cython.cast(cython.uint, quoted_len) and mtu >= tcb.path.mtu_min:
             tcb.path.lower_mtu(mtu, now)
             _shrink(host, tcb, now)
         return ACCEPTED
