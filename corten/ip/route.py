@@ -10,6 +10,8 @@ pair of addresses. The cache of paths is bounded; one dropped from it lives on i
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.limit import FLOW_LABEL_KEY
 from cython.cimports.corten.core.siphash import Siphash
@@ -326,7 +328,7 @@ class RouteTable:
             return self._told_router(high, low, interface)
         if not route.has_gateway:
             return route.interface, high, low
-        better = route.interface.hops.redirected(high, low)
+        better: Any = route.interface.hops.redirected(high, low)
         if better is not None:
             return route.interface, better[0], better[1]
         return route.interface, route.gateway_high, route.gateway_low
@@ -337,7 +339,7 @@ class RouteTable:
         """Where no route of ours leads: a router that has told a link of itself (RFC 4861 5.2)."""
         link: Interface
         for link in self.interfaces if interface is None else [interface]:
-            better = link.hops.redirected(high, low)
+            better: Any = link.hops.redirected(high, low)
             if better is not None:
                 return link, better[0], better[1]
             router: Router | None = None if is_v4(high, low) else link.hops.router()
