@@ -7,6 +7,9 @@ Strategy. tools/requirements/*.toml names the requirements; a test names those i
 `@pytest.mark.requirement("MUST-13", "RFC 8985 7.2")`. What is believed is not the mark but the
 report of the run (build/junit): a test counts for a requirement if it passed wherever it ran.
 
+A mark may be finer than the data: `RFC 4861 7.2.5.1` or `RFC 768 checksum` pins the nearest section
+above it that the data has.
+
 Rules. The states are done (a test pins it), open (none does), deviates and left out (the data says
 why). A mark with an unknown id is an error; so is a MUST that deviates, one left out that may not
 be, and a MUST that is open without standing in the data's `open` list, or the other way round: so
@@ -33,6 +36,7 @@ PAGE = ROOT / "docs" / "conformance.md"
 STAGES = ("unit", "plain", "sim", "e2e")  # what makes a whole record
 LEVELS = {"MUST": "MUST", "SHLD": "SHOULD", "MAY": "MAY", "REC": "SHOULD"}
 OWN = "rfc9293"  # the file whose ids are numbered
+OWN_TABLES = ("open", "may_be_left_out", "requirements", "left_out", "deviates")
 NUMBERED = re.compile(r"^RFC 9293 (?=(MUST|SHLD|MAY|REC)-)")  # may stand before such an id
 
 
@@ -86,11 +90,11 @@ def read_data(folder: Path = DATA) -> tuple[dict[str, Requirement], set[str]]:
 def _rows(stem: str, data: dict[str, Any]) -> Iterator[Requirement]:
     for name, (section, text) in data.get("requirements", {}).items():
         yield Requirement(name, "RFC 9293", section, LEVELS[name.partition("-")[0]], text)
-    for rfc, points in data.items():
-        if rfc.startswith("RFC "):
+    for chapter, points in data.items():
+        if chapter not in OWN_TABLES:
             for section, (level, text) in points.items():
-                name = rfc if section == "-" else f"{rfc} {section}"
-                yield Requirement(name, rfc, section, level, text)
+                name = chapter if section == "-" else f"{chapter} {section}"
+                yield Requirement(name, chapter, section, level, text)
 
 
 def _reasons(name: str, data: dict[str, Any], rows: dict[str, Requirement]) -> None:
@@ -132,21 +136,30 @@ def read_record(folder: Path = REPORTS) -> tuple[dict[str, set[str]], list[str]]
             if case.find("failure") is not None or case.find("error") is not None:
                 failed.add(test)
             elif test and case.find("skipped") is None:
-                pins[test] |= {
-                    NUMBERED.sub("", value) for name, value in given if name == "requirement"
-                }
+                pins[test] |= {value for name, value in given if name == "requirement"}
     return {test: ids for test, ids in pins.items() if test not in failed}, missing
+
+
+def resolve(id: str, rows: dict[str, Requirement]) -> str | None:
+    """The row that a mark names, or the nearest one above it; None where there is none."""
+    id = NUMBERED.sub("", id)
+    while id not in rows:
+        above = re.sub(r"[. ][^. ]*$", "", id)
+        if above == id or not re.search(r"\d$|^RFC \d+ .*", above):
+            return None
+        id = above
+    return id
 
 
 def join(rows: dict[str, Requirement], pins: dict[str, set[str]]) -> None:
     """Give each requirement its tests."""
     unknown = []
     for test, ids in sorted(pins.items()):
-        for id in sorted(ids):
-            if id in rows:
-                rows[id].tests.append(test)
+        for found in sorted({resolve(id, rows) or id for id in ids}):
+            if found in rows:
+                rows[found].tests.append(test)
             else:
-                unknown.append(f"{test}: {id!r} is no requirement: see tools/requirements")
+                unknown.append(f"{test}: {found!r} is no requirement: see tools/requirements")
     if unknown:
         raise DataError("\n".join(unknown))
 
@@ -183,8 +196,8 @@ on the plain sources, those of devices and other programs end to end.
 def page(rows: dict[str, Requirement]) -> str:
     """The whole page."""
     lines = [HEAD]
-    numbered = [row for row in rows.values() if not row.id.startswith("RFC ")]
-    others = [row for row in rows.values() if row.id.startswith("RFC ")]
+    numbered = [row for row in rows.values() if row.id.startswith(tuple(LEVELS))]
+    others = [row for row in rows.values() if row not in numbered]
     lines += [
         "| | done | open | deviates | left out | all |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -82,9 +82,21 @@ def test_missing_stages_are_told(tmp_path: Path) -> None:
 
 
 def test_an_unknown_id_is_an_error(tmp_path: Path) -> None:
-    lay_out(tmp_path, unit=PASSED.replace("RFC 1 2.1", "RFC 1 2.2"))
-    with pytest.raises(DataError, match=r"tests/test_a.py::test_x: 'RFC 1 2.2' is no requirement"):
-        states(tmp_path)
+    for unknown in ("RFC 2 2.1", "MUST-4", "RFC", "what"):
+        lay_out(tmp_path, unit=PASSED.replace("RFC 1 2.1", unknown))
+        with pytest.raises(DataError, match=rf"tests/test_a.py::test_x: '{unknown}' is no req"):
+            states(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mark", "pinned"),
+    [("RFC 1 2.1", "RFC 1 2.1"), ("RFC 1 2.1.7", "RFC 1 2.1"), ("RFC 1 2.1 at the edge",
+     "RFC 1 2.1"), ("RFC 1 2.2", "RFC 1"), ("RFC 1 in all", "RFC 1"), ("RFC 1", "RFC 1"),
+     ("RFC 11", None), ("RFC 9293 MAY-1", "MAY-1"), ("MAY-11", None)],
+)  # fmt: skip
+def test_a_finer_mark_pins_what_is_above_it(tmp_path: Path, mark: str, pinned: str | None) -> None:
+    lay_out(tmp_path)
+    assert conformance.resolve(mark, conformance.read_data(tmp_path)[0]) == pinned
 
 
 def verify(folder: Path) -> None:
@@ -134,7 +146,7 @@ def test_the_page_is_the_same_every_time(tmp_path: Path) -> None:
 
 def test_our_own_data() -> None:
     rows, _ = conformance.read_data()
-    numbered = [row for row in rows if not row.startswith("RFC ")]
+    numbered = [row for row in rows if row.startswith(tuple(conformance.LEVELS))]
     assert len(numbered) == 119
     kinds = {kind: sum(id.startswith(kind) for id in numbered) for kind in conformance.LEVELS}
     assert kinds == {"MUST": 69, "SHLD": 31, "MAY": 18, "REC": 1}

@@ -11,7 +11,7 @@ from corten.sim.script import App, Trace
 SECOND = 1000
 
 
-@pytest.mark.requirement("MUST-14", "SHLD-5", "MUST-67")
+@pytest.mark.requirement("MUST-14", "SHLD-5", "SHLD-6", "MUST-67")
 @pytest.mark.parametrize("mtu", [128, 576, 1500, 9000])
 def test_mss_goes_with_the_mtu(mtu: int) -> None:
     t = Trace(mtu=mtu)
