@@ -1,4 +1,4 @@
-"""Bounds in time: of the retransmission timer, of a window unused, of a timestamp, of a path's MTU."""
+"""Bounds in time: of the retransmission timer, an unused window, a timestamp, a path's MTU."""
 
 from __future__ import annotations
 
