@@ -129,7 +129,9 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
                 octets = min(octets, tcb.snd_mss)  # most arrived long ago (RFC 3465 2.3, L = 1)
             tell_control(host, tcb, octets, rtt, now)
         else:
-            tcb.congestion.note_limited()
+            tcb.congestion.app_limited = True
+            if tcb.congestion.window > tcb.congestion.initial_window:
+                tcb.congestion.note_limited(octets, tcb.srtt, now)
     tcb.retries = 0  # but the RTO stays backed off until a sample says otherwise (Karn)
     tcb.rtx_at = now + tcb.rto if tcb.snd_una != tcb.snd_nxt else 0  # 5.2, 5.3
     tcb.path.neighbour.confirm(now)

@@ -100,6 +100,12 @@ class CustomControl(CongestionControl):
         return 0
 
     @cython.cfunc
+    def note_limited(
+        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
+    ) -> cython.int:
+        return 0  # what an unused window is worth, its algorithm knows
+
+    @cython.cfunc
     def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
         self.save()
         return self._tell("on_loss", (in_flight, now))
