@@ -108,7 +108,9 @@ class CustomControl(CongestionControl):
     @cython.cfunc
     def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
         self.save()
-        return self._tell("on_loss", (in_flight, now))
+        self._tell("on_loss", (in_flight, now))
+        self.ssthresh = min(self.ssthresh, self.window)  # recovery comes down to it (RFC 6937)
+        return 0
 
     @cython.cfunc
     def on_ecn(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
