@@ -1,7 +1,7 @@
-"""Congestion window validation (RFC 7661): what a window is worth that the application did not use.
+"""Congestion window validation (RFC 7661): what a window is worth that is not used.
 
-While the window is the limit it is valid, and there is no Validation. Otherwise what is acknowledged
-in a round trip is measured (pipeACK, 4.2); where that is less than half of the window, the phase is
+While the window is the limit it is valid, and there is no Validation. Otherwise what a round trip
+acknowledges is measured (pipeACK, 4.2); where that is less than half of the window, the phase is
 non-validated (4.3): a loss then counts from what was used (4.4.1), and after five minutes of it the
 window is halved (4.4.3). Nanoseconds and octets.
 """
