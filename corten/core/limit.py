@@ -25,11 +25,11 @@ MLD_OLDER_QUERIER_NS: cython.longlong = 260_000_000_000  # RFC 3810 9.12
 ICMP_INTERVAL_NS: cython.longlong = 1_000_000  # 1000 errors a second in the long run
 
 GRANULARITY_NS: cython.longlong = 1_000_000  # RFC 6298 G: the wheel's tick
+PROBE_SLACK_NS: cython.longlong = 2_000_000  # two ticks: a probe is not to beat its acknowledgement
 PATH_MTU_NS: cython.longlong = 600_000_000_000  # RFC 1191 6.3: then a larger one may be tried
 CHALLENGE_NS: cython.longlong = 5_000_000_000  # RFC 5961 7: ten challenge ACKs in 5 s
 REASSEMBLY_NS: cython.longlong = 60_000_000_000  # RFC 1122 3.3.2: 60 to 120 s; RFC 8200 4.5: 60
 PAWS_IDLE_NS: cython.longlong = 2_073_600_000_000_000  # 24 days (RFC 7323 5.5)
-NON_VALIDATED_NS: cython.longlong = 300_000_000_000  # RFC 7661 4.4: no longer than 5 minutes
 PACING_RATE_MAX: cython.ulonglong = 1 << 40  # octets a second: beyond any link
 RTT_UNKNOWN_NS: cython.longlong = 200_000_000  # assumed until a round trip is measured
 RTO_AFTER_SYN_LOSS_NS: cython.longlong = 3_000_000_000  # RFC 6298 5.7

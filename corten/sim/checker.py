@@ -144,6 +144,7 @@ class Checker:
         if end.snd_max == 0:
             end.syn_times.clear()
         end.snd_max = max(end.snd_max, 1)
+        end.syn_sent_ns = now
         if end.irs is None and segment.flags & ACK:
             irs = (segment.ack - 1 - self._syn_payload(end, segment)) & 0xFFFFFFFF
             if irs in end.syns_heard:

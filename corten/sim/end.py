@@ -53,12 +53,6 @@ class Intervals:
         i = bisect_right(self.starts, start) - 1
         return self.ends[i] if i >= 0 and self.ends[i] > start else start
 
-    def above(self, offset: int) -> tuple[int, int]:
-        """(ranges, octets) that lie above `offset`."""
-        i = bisect_right(self.ends, offset)
-        sizes = [e - max(s, offset) for s, e in zip(self.starts[i:], self.ends[i:], strict=True)]
-        return len(sizes), sum(sizes)
-
 
 @dataclass(slots=True)
 class Piece:
@@ -68,6 +62,7 @@ class Piece:
     end: int
     sent_ns: int
     beyond_window: bool  # a window probe: it may be sent again as soon as the window opens
+    again: bool = False  # it was not the first transmission
 
 
 class Ledger:
@@ -81,15 +76,18 @@ class Ledger:
 
     def put(self, start: int, end: int, now: int, beyond_window: bool) -> None:
         kept = []
+        again = bool(self.overlapping(start, end))
         for piece in self.pieces:
             if piece.end <= start or piece.start >= end:
                 kept.append(piece)
                 continue
             if piece.start < start:
-                kept.append(Piece(piece.start, start, piece.sent_ns, piece.beyond_window))
+                kept.append(
+                    Piece(piece.start, start, piece.sent_ns, piece.beyond_window, piece.again)
+                )
             if piece.end > end:
-                kept.append(Piece(end, piece.end, piece.sent_ns, piece.beyond_window))
-        kept.append(Piece(start, end, now, beyond_window))
+                kept.append(Piece(end, piece.end, piece.sent_ns, piece.beyond_window, piece.again))
+        kept.append(Piece(start, end, now, beyond_window, again))
         kept.sort(key=lambda piece: piece.start)
         self.pieces = kept
 
@@ -149,6 +147,9 @@ class End:
         self.evidence_ns = -1
         self.timeout_ns = -1
         self.timeouts: list[int] = []
+        self.syn_sent_ns = 0
+        self.min_rtt_ns: int | None = None  # of what was sent once and acknowledged, and the SYN
+        self.probe_edge: int | None = None  # of the tail loss probe under way
         # -- what is owed
         self.owed_since: int | None = None
         self.owed_octets = 0
@@ -164,6 +165,10 @@ class End:
     @property
     def timestamped(self) -> bool:
         return self.syn.timestamps is not None and self.peer_syn.timestamps is not None
+
+    @property
+    def selective(self) -> bool:
+        return self.syn.sack_permitted and self.peer_syn.sack_permitted
 
     @property
     def own_shift(self) -> int:
@@ -280,9 +285,12 @@ class End:
             self._hear_sack(segment, now)
 
     def _hear_progress(self, acked: int, now: int) -> None:
+        self._measure(acked, now)
         self.acked = acked
         self.duplicate_acks = 0
         self.ledger.forget(acked)
+        if self.probe_edge is not None and acked >= self.probe_edge:
+            self.probe_edge = None
         if self.recover is not None and acked < self.recover:
             self.evidence_ns = now  # a partial acknowledgement (RFC 6582 3.2)
         else:
@@ -291,17 +299,29 @@ class End:
             del self.stream[: acked - self.stream_at]
             self.stream_at = acked
 
+    def _take_rtt(self, rtt: int) -> None:
+        self.min_rtt_ns = rtt if self.min_rtt_ns is None else min(rtt, self.min_rtt_ns)
+
+    def _measure(self, acked: int, now: int) -> None:
+        if self.acked == 0:
+            self._take_rtt(now - self.syn_sent_ns)
+        for piece in self.ledger.pieces:
+            if piece.end > acked:
+                break
+            if piece.again:
+                # what was sent before it should have come before it (RFC 8985 6.2)
+                self.evidence_ns = max(self.evidence_ns, piece.sent_ns)
+            else:
+                self._take_rtt(now - piece.sent_ns)
+
     def _hear_sack(self, segment: Segment, now: int) -> None:
         news = False
         for left, right in segment.options.sack:
             start, end = self.own_offset(left), self.own_offset(right)
             if self.acked <= start < end <= self.snd_max:
                 news = self.sacked.add(start, end) or news
-        ranges, octets = self.sacked.above(self.acked)
-        mss = self.peer_syn.mss or 536
-        lost = ranges >= DUPLICATE_ACKS or octets > (DUPLICATE_ACKS - 1) * (mss - 40)
-        if news and (lost or self.recover is not None):
-            self._found_loss(now)
+        if news:
+            self._found_loss(now)  # one is enough, when its time has come (RFC 8985 6.2)
 
     def _found_loss(self, now: int) -> None:
         self.evidence_ns = now

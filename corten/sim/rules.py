@@ -172,13 +172,26 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
             continue
         if piece.sent_ns < max(end.evidence_ns, end.timeout_ns) or piece.end <= end.acked:
             continue
+        if _is_probe(end, stop, waited):
+            end.probe_edge = stop
+            continue
         fail(
             f"octets {max(start, piece.start)}..{min(stop, piece.end)} again after"
             f" {waited / 1e6:g} ms without a reason (RFC 6298 5, RFC 5681 3.2)"
         )
     window = end.edge_heard
     beyond = bool(segment.payload) and window is not None and stop > window
+    # the end may have refused the segment that opened the window, and so still probe
+    beyond = beyond or (len(segment.payload) == 1 and start == end.acked)
     end.ledger.put(max(start, end.acked), max(stop, end.acked), now, beyond)
+
+
+def _is_probe(end: End, stop: int, waited: int) -> bool:
+    """A tail loss probe: the last segment again, one at a time, after two round trips (RFC 8985
+    7.2, 7.3)."""
+    if stop != end.snd_max or not end.selective or end.probe_edge is not None:
+        return False
+    return waited >= 2 * (end.min_rtt_ns or 0)
 
 
 def back_off(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:

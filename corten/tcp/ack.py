@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.limit import TIMESTAMP_ECHO_MAX
-from cython.cimports.corten.core.serial import seq_ge, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.tcp.buffer import low_water
 from cython.cimports.corten.tcp.ecn import ECN_HOLD
 from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
 from cython.cimports.corten.tcp.piece import Piece
-from cython.cimports.corten.tcp.recovery import (
-    note_sack,
-    on_duplicate,
-    on_progress,
-    on_timeout,
-)
+from cython.cimports.corten.tcp.recovery import after_ack, note_disorder, resend_everything
 from cython.cimports.corten.tcp.rtt import compute_rto, rtt_sample
+from cython.cimports.corten.tcp.sack import flight_of, take_blocks, take_cumulative
 from cython.cimports.corten.tcp.sample import AckSample
-from cython.cimports.corten.tcp.state import EVENT_WRITABLE, FAST, LOSS, OPEN
+from cython.cimports.corten.tcp.state import EVENT_WRITABLE, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.tcp.tlp import start_timer
 from cython.cimports.corten.wire.reason import ACCEPTED, DUPLICATE_ACKS_IN, TCP_BAD_ACK
 from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
 
@@ -37,9 +34,13 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         return TCP_BAD_ACK  # something not yet sent
     if seq_lt(seg.ack, tcb.snd_una) and seq_sub(tcb.snd_una, seg.ack) > tcb.max_snd_wnd:
         return TCP_BAD_ACK  # RFC 5961 5.2: older than anything that can still be under way
-    fresh: cython.bint = False
-    if seg.sack_count > 0 and tcb.sack_ok:
-        fresh = note_sack(tcb, seg)
+    blocks: cython.bint = seg.sack_count > 0 and tcb.sack_ok
+    if tcb.recovery != OPEN or blocks:
+        flight_of(host, tcb)
+    if tcb.flight is not None:
+        host.news.clear()
+    in_flight: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
+    octets: cython.uint = 0
     old_window: cython.uint = tcb.snd_wnd
     window: cython.uint = seg.window << tcb.snd_shift
     # RFC 9293 3.10.7.4, and whenever SND.UNA moves: were the window's left edge to move alone, its
@@ -53,14 +54,15 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
     ):
         _update_window(host, tcb, seg, window, now)
     if seq_gt(seg.ack, tcb.snd_una):
-        _advance(host, tcb, seg, now)
-        if fresh:
-            on_duplicate(host, tcb, fresh, now)
+        octets = _advance(host, tcb, seg, now)
     elif _is_duplicate(tcb, seg, window, old_window):
-        host.counters.add(DUPLICATE_ACKS_IN)
-        on_duplicate(host, tcb, fresh, now)
-    elif fresh:
-        on_duplicate(host, tcb, fresh, now)
+        _duplicate(host, tcb)
+    if tcb.recovery != OPEN or blocks:
+        octets = _look_closer(host, tcb, seg, octets, blocks, now)
+    if octets > 0:
+        _let_grow(host, tcb, octets, in_flight, now)
+    if tcb.flight is not None and tcb.snd_una == tcb.snd_nxt:
+        host.spare_flight(tcb)
     if tcb.snd_wnd == 0 and tcb.config.user_timeout_ns == 0 and not tcb.fin_queued:
         # a shut window whose probes are answered may last for ever (MUST-37), but for who has
         # closed, or has set a user timeout (RFC 5482 3)
@@ -84,6 +86,37 @@ def _is_duplicate(
 
 
 @cython.cfunc
+def _duplicate(host: TcpHost, tcb: Tcb) -> cython.void:
+    """A duplicate acknowledgement: by itself it matters to a peer without SACK (RFC 8985 needs
+    none), and to a tail loss probe."""
+    host.counters.add(DUPLICATE_ACKS_IN)
+    if not tcb.sack_ok:
+        flight_of(host, tcb)
+        if tcb.recovery == OPEN:
+            host.news.clear()
+            note_disorder(tcb)
+    host.news.duplicate = True
+
+
+@cython.cfunc
+def _look_closer(
+    host: TcpHost,
+    tcb: Tcb,
+    seg: Segment,
+    octets: cython.uint,
+    blocks: cython.bint,
+    now: cython.longlong,
+) -> cython.uint:
+    """SACK blocks, or something else in doubt: loss recovery. Answers what lets the window grow."""
+    if blocks:
+        take_blocks(tcb, flight_of(host, tcb), host.news, seg, now)
+    grown: cython.uint = after_ack(host, tcb, seg, octets, now)
+    if octets > 0 and tcb.snd_una != tcb.snd_nxt:
+        start_timer(tcb, now)
+    return grown
+
+
+@cython.cfunc
 def _update_window(
     host: TcpHost, tcb: Tcb, seg: Segment, window: cython.uint, now: cython.longlong
 ) -> cython.void:
@@ -93,54 +126,68 @@ def _update_window(
     if window > tcb.snd_wnd:
         host.mark(tcb)
         if tcb.snd_wnd == 0:
-            _end_probing(tcb, now)
+            _end_probing(host, tcb, now)
     tcb.snd_wnd = window
     tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
 
 
 @cython.cfunc
-def _end_probing(tcb: Tcb, now: cython.longlong) -> cython.void:
+def _end_probing(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     """A shut window opened: the back-off is over, and a probe that was refused goes again."""
     tcb.retries = 0
     compute_rto(tcb, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
     if tcb.snd_una == tcb.snd_nxt:
         tcb.rtx_at = 0
     else:
-        on_timeout(tcb)
+        resend_everything(host, tcb)
         tcb.rtx_at = now + tcb.rto
 
 
 @cython.cfunc
-def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
-    """SND.UNA moves to SEG.ACK."""
-    acked: cython.uint = seq_sub(seg.ack, tcb.snd_una)
-    in_flight: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
-    octets: cython.uint = acked
+def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.uint:
+    """SND.UNA moves to SEG.ACK; how many octets are acknowledged."""
+    octets: cython.uint = seq_sub(seg.ack, tcb.snd_una)
     if tcb.fin_sent and seg.ack == tcb.snd_nxt:
         octets -= 1  # the FIN
-    rtt: cython.longlong = _sample(tcb, seg, now)
+    if tcb.flight is not None:
+        take_cumulative(tcb, flight_of(host, tcb), host.news, seg, now)
+    _sample(host, tcb, seg, now)
     tcb.snd_una = seg.ack
     release_acked(tcb, octets)
-    before: cython.uint = tcb.recovery
-    on_progress(tcb, acked)
-    if octets > 0 and before != FAST:
-        if tcb.congestion.wants_all or _window_limited(tcb, in_flight):
-            if before == LOSS:
-                octets = min(octets, tcb.snd_mss)  # most arrived long ago (RFC 3465 2.3, L = 1)
-            tell_control(host, tcb, octets, rtt, now)
-        else:
-            tcb.congestion.app_limited = True
-            if tcb.congestion.window > tcb.congestion.initial_window:
-                tcb.congestion.note_limited(octets, tcb.srtt, now)
+    tcb.delivered += octets
+    tcb.delivered_at = now
     tcb.retries = 0  # but the RTO stays backed off until a sample says otherwise (Karn)
-    tcb.rtx_at = now + tcb.rto if tcb.snd_una != tcb.snd_nxt else 0  # 5.2, 5.3
+    if tcb.recovery == OPEN:
+        # kept near, as serial numbers compare within half their space, and below: see RFC 6582 3.2
+        tcb.recover = seq_sub(seg.ack, 1)
+    if tcb.snd_una == tcb.snd_nxt:
+        tcb.rtx_at = 0  # RFC 6298 5.2
+        tcb.reo_at = 0
+    else:
+        start_timer(tcb, now)  # 5.3
     tcb.path.neighbour.confirm(now)
     if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= low_water(tcb):
         tcb.blocked = False
         tcb.events |= EVENT_WRITABLE
         host.mark(tcb)
-    if tcb.snd_nxt != tcb.snd_end or tcb.fin_queued or tcb.recovery != OPEN:
+    if tcb.snd_nxt != tcb.snd_end or tcb.fin_queued:
         host.mark(tcb)
+    return octets
+
+
+@cython.cfunc
+def _let_grow(
+    host: TcpHost,
+    tcb: Tcb,
+    octets: cython.uint,
+    in_flight: cython.uint,
+    now: cython.longlong,
+) -> cython.void:
+    """Congestion control hears of `octets`, if the window was the limit while `in_flight` were."""
+    if tcb.congestion.wants_all or _window_limited(tcb, in_flight):
+        tell_control(host, tcb, octets, tcb.last_rtt, now)
+    else:
+        tcb.congestion.note_limited()
 
 
 @cython.cfunc
@@ -176,22 +223,35 @@ def tell_control(
 
 
 @cython.cfunc
-def _sample(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.longlong:
-    """One round-trip sample a window from a timed segment; from timestamps where that was
-    retransmitted (RFC 6298 3, RFC 7323 4.3). The sample, or 0."""
-    elapsed: cython.longlong = 0
-    if tcb.rtt_at != 0:
-        if seq_ge(seg.ack, tcb.rtt_seq):
-            elapsed = now - tcb.rtt_at
-            rtt_sample(tcb, elapsed, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
-            tcb.rtt_at = 0
-    elif tcb.timestamps_ok and seg.has_timestamp and seg.ts_echo != 0:
-        ticks: cython.uint = seq_sub(timestamp_of(tcb.ts_offset, now), seg.ts_echo)
-        if ticks < TIMESTAMP_ECHO_MAX:
-            elapsed = ticks
-            elapsed *= TIMESTAMP_TICK_NS
-            rtt_sample(tcb, elapsed, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
-    return elapsed
+def _sample(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+    """A round-trip sample once a window: of the oldest segment that was sent once, or from
+    timestamps where all were sent again (RFC 6298 3, RFC 7323 4.3). `last_rtt` is told to
+    congestion control for each acknowledgement."""
+    rtt: cython.longlong = now - tcb.sent_at
+    most: cython.longlong = rtt
+    if tcb.flight is not None:
+        rtt = host.news.rtt
+        most = host.news.rtt_most
+    tcb.last_rtt = max(rtt, 0)
+    if rtt < 0:
+        _sample_timestamp(tcb, seg, now)
+    elif now - most >= tcb.rtt_at:
+        rtt_sample(tcb, most, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+        tcb.rtt_at = now
+
+
+@cython.cfunc
+def _sample_timestamp(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+    """Karn's rule leaves what was sent again to the timestamps."""
+    if not tcb.timestamps_ok or not seg.has_timestamp or seg.ts_echo == 0:
+        return
+    ticks: cython.uint = seq_sub(timestamp_of(tcb.ts_offset, now), seg.ts_echo)
+    if ticks < TIMESTAMP_ECHO_MAX:
+        elapsed: cython.longlong = ticks
+        elapsed *= TIMESTAMP_TICK_NS
+        rtt_sample(tcb, elapsed, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
+        tcb.last_rtt = elapsed
+        tcb.rtt_at = now
 
 
 @cython.cfunc

@@ -18,6 +18,8 @@ def retime(host: TcpHost, tcb: Tcb) -> cython.void:
     earliest: cython.longlong = NEVER
     if tcb.rtx_at != 0:
         earliest = tcb.rtx_at
+    if tcb.reo_at != 0 and tcb.reo_at < earliest:
+        earliest = tcb.reo_at
     if tcb.ack_at != 0 and tcb.ack_at < earliest:
         earliest = tcb.ack_at
     if tcb.user_at != 0 and tcb.user_at < earliest:

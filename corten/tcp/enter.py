@@ -111,7 +111,7 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
         tcb.rto = RTO_AFTER_SYN_LOSS_NS  # RFC 6298 5.7
     tcb.retries = 0
     tcb.rtx_at = 0
-    tcb.rtt_at = 0
+    tcb.is_probing = False
     tcb.heard_at = tcb.tune_at = now
     tcb.tune_seq = seq_add(tcb.rcv_nxt, tcb.rcv_buf // 2)
     tcb.end_at = now + tcb.config.keepalive_ns if tcb.config.keepalive_ns != 0 else 0
@@ -119,9 +119,8 @@ def become_established(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlo
     tcb.recovery = OPEN
     tcb.snd_una = seq_add(tcb.iss, 1)
     tcb.recover = tcb.iss
-    tcb.rtx_nxt = tcb.snd_una
-    tcb.sack_lost = tcb.snd_una
-    tcb.sent_at = 0
+    tcb.rtt_at = now
+    tcb.sent_at = tcb.delivered_at = now
     tcb.snd_wnd = seg.window << (0 if seg.flags & SYN else tcb.snd_shift)
     tcb.max_snd_wnd = tcb.snd_wnd
     tcb.snd_wl1 = seg.seq

@@ -21,6 +21,7 @@ from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.tcp.config import Config
+from cython.cimports.corten.tcp.flight import Flight, News
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.sample import AckSample
@@ -37,6 +38,7 @@ from cython.cimports.corten.wire.tcp import Segment
 if not cython.compiled:
     TIME_WAIT_IDS = 0x4000_0000  # table values from here are TIME_WAITs
     RETAINED_LEN = 1024  # received octets kept in pieces under this are put together
+    FLIGHTS_MAX = 64  # kept for the next connection
     SLICES_MAX = 4096  # ranges of received frames that wait for their handlers
 
 
@@ -71,6 +73,8 @@ class TcpHost:
     resets_owed: list  # RSTs that found no room: what `emit_reset` takes
     failed_controls: list  # users' congestion controls that raised in this breath
     sample: AckSample  # of the acknowledgement in hand
+    news: News  # what it delivered
+    spare_flights: list  # of Flight: records for the next connection that needs some
     found_time_wait: TimeWait | None  # beside a `find` that returned None
     active: list  # Tcbs with events or output due
     transmit_at: cython.Py_ssize_t  # how far this breath's output pass got
@@ -119,6 +123,8 @@ class TcpHost:
         self.resets_owed = []
         self.failed_controls = []
         self.sample = AckSample()
+        self.news = News()
+        self.spare_flights = []
         self.found_time_wait = None
         self.active = []
         self.transmit_at = 0
@@ -298,6 +304,14 @@ class TcpHost:
             tcb.active = True
             self.active.append(tcb)
 
+    @cython.cfunc
+    def spare_flight(self, tcb: Tcb) -> cython.void:
+        """Nothing is in flight: its records may serve another connection."""
+        flight: Flight | None = tcb.flight
+        tcb.flight = None
+        if flight is not None and flight.may_pool() and len(self.spare_flights) < FLIGHTS_MAX:
+            self.spare_flights.append(flight)
+
     # -- slices of this breath's frames -----------------------------------------------------
 
     @cython.cfunc
@@ -368,7 +382,7 @@ def release_send(tcb: Tcb) -> cython.void:
         piece.next = None
         piece = following
     tcb.first_offset = tcb.next_offset = 0
-    tcb.sacked = None
+    tcb.flight = None
 
 
 @cython.cfunc

@@ -13,7 +13,7 @@ from cython.cimports.corten.core.serial import seq_between
 from cython.cimports.corten.tcp.cause import ends_an_open, icmp_cause, report_trouble
 from cython.cimports.corten.tcp.enter import TIMESTAMP_OPTION_LEN
 from cython.cimports.corten.tcp.host import TcpHost
-from cython.cimports.corten.tcp.recovery import on_timeout
+from cython.cimports.corten.tcp.recovery import resend_everything
 from cython.cimports.corten.tcp.state import SYN_RECEIVED, SYN_SENT
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.icmpv4 import (
@@ -65,6 +65,6 @@ def _shrink(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         return
     tcb.snd_mss = room
     tcb.congestion.set_mss(room)
-    on_timeout(tcb)
+    resend_everything(host, tcb)
     tcb.rtx_at = now + tcb.rto
     host.mark(tcb)

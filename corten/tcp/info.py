@@ -17,6 +17,10 @@ Octets and seconds; sequence numbers as they stand on the wire; None where nothi
     snd_una, snd_nxt,    sequence numbers
       rcv_nxt
     in_flight, pipe      sent and not acknowledged; of that, believed to be in the network
+    sacked, lost         of what is in flight: the peer has it; waits to be sent again
+    retransmitted,       octets sent again so far; whether segments were seen to overtake others;
+      reordering,          recoveries that turned out to be mistakes; octets acknowledged
+      spurious, delivered
     queued               given to `send` and not acknowledged
     unsent               … and not sent yet
     snd_wnd, rcv_wnd     the peer's window; ours, as last announced
@@ -54,7 +58,7 @@ STATES = {
     128: "CLOSING",
     256: "LAST-ACK",
 }
-RECOVERY = {0: "open", 1: "fast", 2: "loss"}
+RECOVERY = {0: "open", 1: "fast", 2: "loss", 3: "disorder"}
 ECN_AGREED = 8 | 16  # ECN_RECEIVE, ECN_SEND
 TCP_IP_HEADERS = 20
 
@@ -120,7 +124,19 @@ def _of_recovery(tcb: Tcb) -> dict[str, object]:
         "ssthresh": tcb.congestion.ssthresh,
         "ecn_echoes": tcb.marks_echoed,
         "paced_waits": tcb.pacer.waits if tcb.pacer is not None else 0,
-        "sacked": tcb.sacked.total if tcb.sacked is not None else 0,
+        **_of_flight(tcb),
+    }
+
+
+def _of_flight(tcb: Tcb) -> dict[str, object]:
+    flight, repair = tcb.flight, tcb.repair
+    return {
+        "sacked": flight.sacked_len if flight is not None else 0,
+        "lost": flight.lost_len if flight is not None else 0,
+        "retransmitted": repair.resent_len if repair is not None else 0,
+        "reordering": repair is not None and repair.reordering_seen,
+        "spurious": repair.spurious if repair is not None else 0,
+        "delivered": tcb.delivered,
     }
 
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.frame import TransmitBatch
-from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_lt, seq_sub
+from cython.cimports.corten.tcp.chrono import note_limit
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
+from cython.cimports.corten.tcp.flight import LOST, Flight
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.limited import (
     LIMITED_BY_PEER,
     LIMITED_BY_QUEUE,
     LIMITED_NOT,
-    Limited,
 )
 from cython.cimports.corten.tcp.pacing import note_paced, paced_room
 from cython.cimports.corten.tcp.piece import Piece
-from cython.cimports.corten.tcp.recovery import lost_edge, next_lost, pipe_of
+from cython.cimports.corten.tcp.recovery import pipe_of
+from cython.cimports.corten.tcp.repair import FRTO_SECOND, Repair
+from cython.cimports.corten.tcp.sack import flight_of, repair_of
 from cython.cimports.corten.tcp.state import (
     CLOSED,
     ESTABLISHED,
@@ -32,7 +35,13 @@ from cython.cimports.corten.tcp.state import (
     SYN_SENT,
 )
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.wire.reason import RETRANSMITTED_SEGMENTS, ZERO_WINDOW_PROBES
+from cython.cimports.corten.tcp.tlp import note_probe, start_timer
+from cython.cimports.corten.tcp.undo import note_resent
+from cython.cimports.corten.wire.reason import (
+    LOSS_PROBES,
+    RETRANSMITTED_SEGMENTS,
+    ZERO_WINDOW_PROBES,
+)
 from cython.cimports.corten.wire.tcp import ACK
 
 if not cython.compiled:
@@ -60,7 +69,7 @@ def output(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
         return False
     room: cython.bint = True
     if tcb.recovery != OPEN:
-        room = _retransmit(host, tcb, now)
+        room = _repair(host, tcb, now)
     if room and (tcb.snd_nxt != tcb.snd_end or tcb.fin_queued):
         room = _send_new(host, tcb, now)
     if not room:
@@ -112,7 +121,7 @@ def _segment_max(tcb: Tcb) -> cython.Py_ssize_t:
 def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     """New data as far as the windows and silly-window avoidance allow; False: the batch is full."""
     batch: TransmitBatch = tcb.path.batch
-    if tcb.snd_una == tcb.snd_nxt and now - tcb.sent_at > tcb.rto and tcb.sent_at != 0:
+    if tcb.snd_una == tcb.snd_nxt and now - tcb.sent_at > tcb.rto:
         tcb.congestion.on_idle(tcb.config.initial_window * tcb.snd_mss)
     if tcb.busy_at == 0:
         tcb.busy_at = now
@@ -137,7 +146,7 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             if usable < waiting + tcb.fin_queued and tcb.snd_una == tcb.snd_nxt and tcb.rtx_at == 0:
                 tcb.rtx_at = now + tcb.rto  # the window is shut: probe (RFC 9293 3.8.6.1)
             if tcb.limited is not None or tcb.blocked or usable < waiting:
-                _note_limit(tcb, waiting, usable, allowed, now)
+                note_limit(tcb, _limit(tcb, waiting, usable, allowed), now)
             break
         if not batch.has_room():
             return False
@@ -149,25 +158,17 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
 
 
 @cython.cfunc
-def _note_limit(
+@cython.exceptval(check=False)
+def _limit(
     tcb: Tcb,
     waiting: cython.Py_ssize_t,
     usable: cython.Py_ssize_t,
     allowed: cython.Py_ssize_t,
-    now: cython.longlong,
-) -> cython.int:
-    """Why this output pass sends no more, if it is not for the network's sake. 0."""
-    kind: cython.uint = LIMITED_NOT
+) -> cython.uint:
+    """What keeps an output pass from sending more, if it is not the network."""
     if usable < waiting and usable <= allowed:
-        kind = LIMITED_BY_PEER
-    elif waiting == 0 and tcb.blocked and allowed > 0:
-        kind = LIMITED_BY_QUEUE
-    if tcb.limited is None:
-        if kind == LIMITED_NOT:
-            return 0
-        tcb.limited = Limited()
-    tcb.limited.change(kind, now)
-    return 0
+        return LIMITED_BY_PEER
+    return LIMITED_BY_QUEUE if waiting == 0 and tcb.blocked and allowed > 0 else LIMITED_NOT
 
 
 @cython.cfunc
@@ -224,41 +225,59 @@ def _send_one(
         taken += 1
         tcb.fin_sent = True
         tcb.state = FIN_WAIT_1 if tcb.state == ESTABLISHED else LAST_ACK
-    tcb.snd_nxt = seq_add(tcb.snd_nxt, taken)
-    tcb.sent_at = now
-    if tcb.rtt_at == 0 and tcb.recovery == OPEN:
-        tcb.rtt_at = now
-        tcb.rtt_seq = tcb.snd_nxt
-    if tcb.rtx_at == 0 or tcb.snd_una == seq_sub(tcb.snd_nxt, taken):
-        tcb.rtx_at = now + tcb.rto
+    _note_sent(host, tcb, seq_add(tcb.snd_nxt, taken), now)
     return taken
 
 
 @cython.cfunc
-def _retransmit(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
-    """Send again what is lost, as far as the congestion window allows; False: the batch is full.
+def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) -> cython.void:
+    """New data as far as `end` has been sent (RFC 8985 6.1), and SND.NXT moves there."""
+    begins: cython.bint = tcb.snd_una == tcb.snd_nxt
+    if begins:
+        tcb.first_sent_at = tcb.delivered_at = now
+    if tcb.flight is not None or not begins:
+        flight_of(host, tcb).push(end, 0, now, tcb.delivered, tcb.delivered_at, tcb.first_sent_at)
+    tcb.snd_nxt = end
+    tcb.sent_at = now
+    if tcb.rtx_at == 0 or begins or tcb.is_probing:
+        start_timer(tcb, now)
 
-    The first retransmission of a recovery goes in any case (RFC 6675 5, step 4.3).
-    """
-    if tcb.snd_wnd == 0:
-        return True  # what lies in a shut window would only be dropped again: the timer probes
+
+@cython.cfunc
+def _repair(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
+    """What loss recovery has to send: a probe, or what is lost; False: the batch is full."""
+    flight: Flight = flight_of(host, tcb)
+    repair: Repair = repair_of(tcb)
+    if repair.tlp_due:
+        return _probe_loss(host, tcb, flight, repair, now)
+    if flight.lost_len == 0 or repair.frto == FRTO_SECOND:
+        return True
+    return _retransmit(host, tcb, flight, now)
+
+
+@cython.cfunc
+def _retransmit(host: TcpHost, tcb: Tcb, flight: Flight, now: cython.longlong) -> cython.bint:
+    """Send again what is lost, as far as the congestion window allows; False: the batch is full."""
     pipe: cython.uint = pipe_of(tcb)
     largest: cython.Py_ssize_t = _segment_max(tcb)
-    while True:
-        edge: cython.uint = lost_edge(tcb)
-        seq: cython.uint = next_lost(tcb)
+    edge: cython.uint = seq_add(tcb.snd_una, tcb.snd_wnd)
+    i: cython.Py_ssize_t = flight.find(flight.lost_at)
+    while flight.lost_len > 0:
+        while i < flight.count and flight.flags(i) & LOST == 0:
+            i += 1
+        assert i < flight.count  # `lost_at` is never beyond what is lost
+        seq: cython.uint = flight.start(i, tcb.snd_una)
+        flight.lost_at = seq
+        # what lies beyond a shrunk window would only be dropped again (RFC 9293 SHLD-16)
         if not seq_lt(seq, edge):
             return True
-        first: cython.bint = seq_le(tcb.rtx_nxt, tcb.snd_una)
+        length: cython.Py_ssize_t = _lost_run(tcb, flight, i, largest)
+        length = min(length, cython.cast(cython.Py_ssize_t, seq_sub(edge, seq)))
         allowed: cython.Py_ssize_t = 0
         if tcb.congestion.window > pipe:
             allowed = tcb.congestion.window - pipe
-        if first and allowed < tcb.snd_mss:
+        if allowed < tcb.snd_mss and _goes_anyhow(tcb, seq):
             allowed = tcb.snd_mss
-        end: cython.uint = edge
-        if tcb.sacked is not None:
-            end = tcb.sacked.gap_end(seq, edge)
-        length: cython.Py_ssize_t = min(cython.cast(cython.Py_ssize_t, seq_sub(end, seq)), largest)
         if length > allowed:
             length = allowed - allowed % tcb.snd_mss
         if length <= 0:
@@ -266,6 +285,63 @@ def _retransmit(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
         if not tcb.path.batch.has_room():
             return False
         pipe += resend(host, tcb, seq, length, now)
+        i = flight.find(seq)
+    return True
+
+
+@cython.cfunc
+def _goes_anyhow(tcb: Tcb, seq: cython.uint) -> cython.bint:
+    """The first retransmission of a recovery whatever the window says (RFC 6675 5, step 4.3), and
+    without SACK that of each partial acknowledgement (RFC 6582 3.2 (3))."""
+    if seq != tcb.snd_una:
+        return False
+    return not tcb.sack_ok or repair_of(tcb).prr_resent == 0
+
+
+@cython.cfunc
+def _lost_run(
+    tcb: Tcb, flight: Flight, i: cython.Py_ssize_t, largest: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """Octets that are lost from record i on without a gap, `largest` at the most."""
+    seq: cython.uint = flight.start(i, tcb.snd_una)
+    length: cython.Py_ssize_t = 0
+    while i < flight.count and flight.flags(i) & LOST and length < largest:
+        length = seq_sub(flight.end(i), seq)
+        i += 1
+    return min(length, largest)
+
+
+@cython.cfunc
+def _probe_loss(
+    host: TcpHost, tcb: Tcb, flight: Flight, repair: Repair, now: cython.longlong
+) -> cython.bint:
+    """TLP_send_probe (RFC 8985 7.3): a segment of new data where the peer's window takes one, else
+    the last one again; False: the batch is full."""
+    if tcb.snd_una == tcb.snd_nxt or tcb.snd_wnd == 0:
+        repair.tlp_due = False
+        return True
+    if not tcb.path.batch.has_room():
+        return False
+    waiting: cython.Py_ssize_t = seq_sub(tcb.snd_end, tcb.snd_nxt)
+    length: cython.Py_ssize_t = min(waiting, tcb.snd_mss)
+    edge: cython.uint = seq_add(tcb.snd_una, tcb.snd_wnd)
+    is_new: cython.bint = length > 0 and not tcb.fin_sent
+    if is_new and not seq_lt(seq_add(tcb.snd_nxt, cython.cast(cython.uint, length - 1)), edge):
+        is_new = False
+    if is_new:
+        _send_one(host, tcb, length, False, now)
+    else:
+        last: cython.Py_ssize_t = flight.count - 1
+        start: cython.uint = flight.start(last, tcb.snd_una)
+        # of a super-segment its last segment
+        skip: cython.uint = (seq_sub(tcb.snd_nxt, start) - 1) // tcb.snd_mss * tcb.snd_mss
+        start = seq_add(start, skip)
+        resend(host, tcb, start, seq_sub(tcb.snd_nxt, start), now)
+    note_probe(tcb, repair, not is_new)
+    tcb.is_probing = False
+    tcb.rtx_at = now + tcb.rto
+    host.counters.add(LOSS_PROBES)
+    return True
 
 
 @cython.cfunc
@@ -289,12 +365,14 @@ def resend(
     taken: cython.uint = cython.cast(cython.uint, sent)
     if fin and sent == octets:
         taken += 1
-    tcb.rtx_nxt = seq_add(seq, taken)
-    tcb.rtt_at = 0  # Karn
+    flight: Flight = flight_of(host, tcb)
+    note_resent(tcb, repair_of(tcb), taken, now)
+    flight.mark_sent(seq, seq_add(seq, taken), tcb.snd_una, now)
     tcb.sent_at = now
     if tcb.rtx_at == 0 or seq == tcb.snd_una:
         # never again within an RTO of its last transmission (RFC 6298 5)
         tcb.rtx_at = now + tcb.rto
+        tcb.is_probing = False
     host.counters.add(
         RETRANSMITTED_SEGMENTS, (sent + tcb.snd_mss - 1) // tcb.snd_mss if sent else 1
     )
@@ -309,7 +387,6 @@ def send_probe(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         return
     if tcb.snd_una != tcb.snd_nxt:
         resend(host, tcb, tcb.snd_una, 1, now)
-        tcb.rtx_nxt = tcb.snd_una
         host.counters.add(ZERO_WINDOW_PROBES)
         return
     waiting: cython.Py_ssize_t = seq_sub(tcb.snd_end, tcb.snd_nxt)
@@ -320,5 +397,5 @@ def send_probe(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     at: cython.longlong = tcb.rtx_at
     _send_one(host, tcb, length, length == 0, now)
     tcb.rtx_at = at
-    tcb.rtt_at = 0
+    tcb.is_probing = False
     host.counters.add(ZERO_WINDOW_PROBES)

@@ -1,215 +1,323 @@
-"""Loss recovery: what is lost, what is still in the network, when recovery begins and ends.
+"""Loss recovery: when it begins, what an acknowledgement does in it, when it is over.
 
-With SACK by RFC 6675, without by RFC 6582 (NewReno), after a timeout by RFC 6298 and RFC 5681.
-One account serves all three: `pipe`, the octets believed to be in the network:
+    OPEN      nothing is in doubt: acknowledgements do not come here
+    DISORDER  something was SACKed or acknowledged twice, or a tail loss probe is under way
+    FAST      fast recovery: by RACK with SACK (RFC 8985, RFC 6675), by RFC 6582 without
+    LOSS      after a retransmission timeout (RFC 6298 5.4, RFC 5682)
 
-    SND.NXT - SND.UNA  -  SACKed  -  lost  +  retransmitted
+One account serves them all: `pipe`, what is in the network. That is what is outstanding, less what
+is SACKed, less what is lost and not yet sent again. Without SACK each duplicate acknowledgement
+counts as one segment that has left the network, which is RFC 5681's window inflation seen from the
+other side.
 
-Without SACK each duplicate acknowledgement counts as one segment SACKed somewhere, which is
-RFC 5681's window inflation seen from the other side.
+Who decides what: `sack` takes an acknowledgement's news from the records of the flight, `rack` says
+what is lost, `prr` how much may go out, `undo` and `frto` whether it was all a mistake, `tlp` when
+to ask. Here they meet.
 """
 
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.field import get32
-from cython.cimports.corten.core.interval import Ranges
-from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_gt, seq_lt, seq_sub
 from cython.cimports.corten.tcp.ecn import has_reduced, note_reduction
+from cython.cimports.corten.tcp.flight import Flight, News
+from cython.cimports.corten.tcp.frto import HOLD, SPURIOUS, begin_frto, judge_timeout
 from cython.cimports.corten.tcp.host import TcpHost
-from cython.cimports.corten.tcp.state import FAST, LOSS, OPEN
+from cython.cimports.corten.tcp.prr import begin_reduction, end_reduction, reduce_window
+from cython.cimports.corten.tcp.rack import (
+    DUPLICATE_THRESHOLD,
+    detect_losses,
+    end_of_recovery,
+    mark_everything,
+    mark_first,
+    mark_timed_out,
+    widen_window,
+)
+from cython.cimports.corten.tcp.repair import FRTO_OFF, Repair
+from cython.cimports.corten.tcp.sack import flight_of, notice_reneging, repair_of
+from cython.cimports.corten.tcp.state import DISORDER, FAST, LOSS, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.wire.reason import FAST_RETRANSMITS
+from cython.cimports.corten.tcp.tlp import probe_answered
+from cython.cimports.corten.tcp.undo import (
+    adapt_rto,
+    begin_episode,
+    note_duplicate,
+    remember_rtt,
+    take_back,
+    take_back_timeout,
+    was_spurious,
+)
+from cython.cimports.corten.wire.reason import FAST_RETRANSMITS, LOSS_PROBE_REPAIRS
 from cython.cimports.corten.wire.tcp import Segment
-
-if not cython.compiled:
-    DUPLICATE_THRESHOLD = 3  # RFC 5681 3.2, RFC 6675 2
-    RANGES_MAX = 256  # of one scoreboard: a peer that reports more is not believed
-
-
-@cython.cfunc
-def note_sack(tcb: Tcb, seg: Segment) -> cython.bint:
-    """Take a segment's SACK blocks into the scoreboard (RFC 6675 4, Update). True when they told
-    something new. Blocks outside what is outstanding are ignored: stale, or a lie."""
-    fresh: cython.bint = False
-    i: cython.int
-    for i in range(seg.sack_count):
-        start: cython.uint = get32(seg.memory, seg.sack_at + 8 * i)
-        end: cython.uint = get32(seg.memory, seg.sack_at + 8 * i + 4)
-        if not seq_lt(start, end) or seq_gt(end, tcb.snd_nxt):
-            continue
-        if seq_le(end, seg.ack) or seq_lt(start, tcb.snd_una):
-            continue  # a duplicate SACK (RFC 2883), or below what is acknowledged
-        if tcb.sacked is None:
-            tcb.sacked = Ranges(RANGES_MAX)
-        if tcb.sacked.add(start, end) > 0:
-            fresh = True
-    if fresh:
-        _find_lost(tcb)
-    return fresh
-
-
-@cython.cfunc
-def _find_lost(tcb: Tcb) -> cython.void:
-    """RFC 6675 4, IsLost: what lies below three SACKed ranges, or below more than two segments'
-    worth of SACKed octets. Sets `sack_lost`: all that is not SACKed under it is lost."""
-    board: Ranges | None = tcb.sacked
-    if board is None:
-        return
-    octets: cython.uint = 0
-    count: cython.int = 0
-    i: cython.Py_ssize_t = board.count - 1
-    while i >= 0:
-        octets += seq_sub(board.end(i), board.start(i))
-        count += 1
-        if count >= DUPLICATE_THRESHOLD or octets > (DUPLICATE_THRESHOLD - 1) * tcb.snd_mss:
-            if seq_gt(board.start(i), tcb.sack_lost):
-                tcb.sack_lost = board.start(i)
-            return
-        i -= 1
-
-
-@cython.cfunc
-def lost_edge(tcb: Tcb) -> cython.uint:
-    """Everything not SACKed from SND.UNA to here is to be retransmitted."""
-    if tcb.recovery == LOSS:
-        return tcb.recover
-    if tcb.recovery == OPEN:
-        return tcb.snd_una
-    first: cython.uint = seq_add(tcb.snd_una, tcb.snd_mss)  # the segment at SND.UNA is lost
-    if seq_gt(first, tcb.recover):
-        first = tcb.recover  # it may be short, and what was sent since is not known to be lost
-    if tcb.sack_ok and seq_gt(tcb.sack_lost, first):
-        return tcb.sack_lost
-    return first
-
-
-@cython.cfunc
-def _sacked_between(tcb: Tcb, start: cython.uint, end: cython.uint) -> cython.uint:
-    """SACKed octets in [start, end)."""
-    board: Ranges | None = tcb.sacked
-    if board is None:
-        return 0
-    total: cython.uint = 0
-    i: cython.Py_ssize_t
-    for i in range(board.count):
-        low: cython.uint = board.start(i)
-        high: cython.uint = board.end(i)
-        if seq_lt(low, start):
-            low = start
-        if seq_gt(high, end):
-            high = end
-        if seq_lt(low, high):
-            total += seq_sub(high, low)
-    return total
 
 
 @cython.cfunc
 def pipe_of(tcb: Tcb) -> cython.uint:
     """Octets believed to be in the network (RFC 6675 4, SetPipe)."""
-    outstanding: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
-    if tcb.recovery == OPEN and tcb.sacked is None and tcb.duplicate_acks == 0:
-        return outstanding
-    edge: cython.uint = lost_edge(tcb)
-    gone: cython.uint = seq_sub(edge, tcb.snd_una)
-    rtx: cython.uint = 0
-    if seq_gt(tcb.rtx_nxt, tcb.snd_una) and tcb.recovery != OPEN:
-        upto: cython.uint = tcb.rtx_nxt if seq_lt(tcb.rtx_nxt, edge) else edge
-        rtx = seq_sub(upto, tcb.snd_una) - _sacked_between(tcb, tcb.snd_una, upto)
-    if tcb.sacked is not None:
-        gone -= _sacked_between(tcb, tcb.snd_una, edge)
-        gone += tcb.sacked.total
-    elif not tcb.sack_ok and tcb.recovery != LOSS:
-        most: cython.uint = tcb.duplicate_acks
-        if tcb.recovery == OPEN and most > DUPLICATE_THRESHOLD - 1:
-            most = DUPLICATE_THRESHOLD - 1  # limited transmit (RFC 3042)
-        gone += most * tcb.snd_mss
-    return outstanding + rtx - gone if outstanding + rtx > gone else 0
+    pipe: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
+    flight: Flight | None = tcb.flight
+    if flight is None or tcb.recovery == OPEN:
+        return pipe
+    pipe -= flight.sacked_len + flight.lost_len
+    if tcb.sack_ok or tcb.recovery == LOSS:
+        return pipe
+    most: cython.uint = tcb.duplicate_acks
+    if tcb.recovery == DISORDER and most > DUPLICATE_THRESHOLD - 1:
+        most = DUPLICATE_THRESHOLD - 1  # limited transmit (RFC 3042)
+    most *= tcb.snd_mss
+    return pipe - most if pipe > most else 0
 
 
 @cython.cfunc
-def next_lost(tcb: Tcb) -> cython.uint:
-    """The first octet to retransmit (RFC 6675 4, NextSeg rule 1); `lost_edge` if there is none."""
-    edge: cython.uint = lost_edge(tcb)
-    at: cython.uint = tcb.rtx_nxt if seq_gt(tcb.rtx_nxt, tcb.snd_una) else tcb.snd_una
-    if not seq_lt(at, edge):
-        return edge
-    if tcb.sacked is None:
-        return at
-    return tcb.sacked.first_gap(at, edge)
+def after_ack(
+    host: TcpHost, tcb: Tcb, seg: Segment, octets: cython.uint, now: cython.longlong
+) -> cython.uint:
+    """An acknowledgement that is not of the simple kind, once SND.UNA and the scoreboard have taken
+    it in. `octets` were acknowledged; answers how many of them let the window grow."""
+    news: News = host.news
+    flight: Flight = flight_of(host, tcb)
+    repair: Repair = repair_of(tcb)
+    was: cython.uint = tcb.recovery
+    host.mark(tcb)
+    if news.dsack:
+        note_duplicate(tcb, repair, news)
+    if news.rtt >= 0:
+        repair.tlp_sampled = True
+        adapt_rto(tcb, repair, seg, news.rtt)
+    if probe_answered(tcb, repair, news, seg.ack):
+        _answer_probe(host, tcb, now)
+    widen_window(tcb, repair, news)
+    lost: cython.uint = 0
+    if notice_reneging(host, tcb, flight):
+        lost = flight.lost_len
+    if was == LOSS:
+        _in_loss(host, tcb, flight, repair, news, seg, now)
+    elif was == FAST:
+        _in_fast(host, tcb, flight, repair, news, seg, now)
+    else:
+        if news.advanced > 0:
+            tcb.duplicate_acks = 0
+            tcb.recover = seq_sub(tcb.snd_una, 1)
+        if news.dsack and was_spurious(tcb, repair, news, seg):
+            take_back(host, tcb, flight, repair, now)  # D-SACKs come when the recovery is over
+    if tcb.sack_ok:
+        lost += detect_losses(tcb, flight, repair, now)
+    elif news.advanced == 0 and news.duplicate:
+        _count_duplicate(tcb, flight)
+    if flight.lost_len > 0 and tcb.recovery != FAST and tcb.recovery != LOSS:
+        _enter_fast(host, tcb, flight, repair, news, now)
+    if tcb.recovery == FAST:
+        if tcb.sack_ok:
+            reduce_window(tcb, repair, news, pipe_of(tcb), lost)
+        return 0
+    _calm_down(tcb, flight, repair)
+    if was == OPEN and tcb.is_probing and tcb.recovery != OPEN:
+        _stop_probing(tcb, flight, now)
+    if was == FAST:
+        return 0
+    if was == LOSS and tcb.recovery == LOSS:
+        # what arrived long ago says nothing of the network now (RFC 3465 2.3)
+        return min(octets, max(news.repaired, tcb.snd_mss))
+    return octets
 
 
 @cython.cfunc
-def on_duplicate(
-    host: TcpHost, tcb: Tcb, fresh_sack: cython.bint, now: cython.longlong
-) -> cython.void:
-    """A duplicate acknowledgement (RFC 5681 2), or one with news in its SACK blocks."""
-    if tcb.sack_ok and not fresh_sack:
+def _calm_down(tcb: Tcb, flight: Flight, repair: Repair) -> cython.void:
+    """Between recoveries: is anything still in doubt?"""
+    if tcb.recovery == LOSS:
         return
-    outstanding: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
-    most: cython.uint = outstanding
+    doubt: cython.bint = (
+        flight.sacked_len > 0
+        or tcb.duplicate_acks > 0
+        or repair.tlp_out
+        or repair.tlp_due
+        or not repair.tlp_sampled
+    )
+    tcb.recovery = DISORDER if doubt else OPEN
+
+
+@cython.cfunc
+def _stop_probing(tcb: Tcb, flight: Flight, now: cython.longlong) -> cython.void:
+    """Something is in doubt: no tail loss probe (RFC 8985 7.2), but the retransmission timer, from
+    when the first segment was sent."""
+    tcb.is_probing = False
+    if flight.count > 0:
+        tcb.rtx_at = max(flight.sent_at(0) + tcb.rto, now + 1)
+
+
+@cython.cfunc
+def _count_duplicate(tcb: Tcb, flight: Flight) -> cython.void:
+    """A duplicate acknowledgement of a peer without SACK (RFC 5681 3.2, RFC 6582 3.2)."""
+    most: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
     if tcb.recovery == FAST:
         most = seq_sub(tcb.recover, tcb.snd_una)
     if tcb.duplicate_acks * tcb.snd_mss <= most:
         tcb.duplicate_acks += 1  # not for ever: spoofed ones would let out all there is (RFC 5681)
-    host.mark(tcb)
-    if tcb.recovery != OPEN:
+    if tcb.recovery == FAST or tcb.recovery == LOSS or tcb.duplicate_acks < DUPLICATE_THRESHOLD:
         return
-    if not tcb.sack_ok and not seq_gt(tcb.snd_una, tcb.recover):
-        return  # RFC 6582 3.2 (1): they may answer what the last recovery sent twice
-    lost: cython.bint = tcb.sack_ok and seq_gt(tcb.sack_lost, tcb.snd_una)
-    if tcb.duplicate_acks >= DUPLICATE_THRESHOLD or lost:
-        _enter_fast(host, tcb, outstanding, now)
+    if seq_gt(tcb.snd_una, tcb.recover):  # RFC 6582 3.2 (1): not what the last recovery sent twice
+        mark_first(tcb, flight)
+
+
+# -- fast recovery ----------------------------------------------------------------------------
 
 
 @cython.cfunc
 def _enter_fast(
-    host: TcpHost, tcb: Tcb, outstanding: cython.uint, now: cython.longlong
+    host: TcpHost, tcb: Tcb, flight: Flight, repair: Repair, news: News, now: cython.longlong
 ) -> cython.void:
     tcb.recovery = FAST
     tcb.recover = tcb.snd_nxt
-    tcb.rtx_nxt = tcb.snd_una
-    tcb.rtt_at = 0  # Karn
+    repair.tlp_out = repair.tlp_due = False
+    begin_episode(tcb, repair)
+    begin_reduction(tcb, flight, repair, news)
     if not has_reduced(tcb):
-        tcb.congestion.on_loss(outstanding, now)
+        tcb.congestion.on_loss(seq_sub(tcb.snd_nxt, tcb.snd_una), now)
         note_reduction(tcb)
     host.counters.add(FAST_RETRANSMITS)
 
 
 @cython.cfunc
-def on_progress(tcb: Tcb, acked: cython.uint) -> cython.void:
-    """SND.UNA moved on by `acked`: end recovery, or go on with the next hole."""
-    if tcb.sacked is not None:
-        tcb.sacked.remove_below(tcb.snd_una)
-        if tcb.sacked.count == 0:
-            tcb.sacked = None
-    if seq_lt(tcb.sack_lost, tcb.snd_una):
-        tcb.sack_lost = tcb.snd_una
-    if tcb.recovery == OPEN:
-        tcb.duplicate_acks = 0
-        # kept near, as serial numbers compare within half their space, and below: see on_duplicate
-        tcb.recover = seq_sub(tcb.snd_una, 1)
-        tcb.rtx_nxt = tcb.snd_una
+def _in_fast(
+    host: TcpHost,
+    tcb: Tcb,
+    flight: Flight,
+    repair: Repair,
+    news: News,
+    seg: Segment,
+    now: cython.longlong,
+) -> cython.void:
+    """End the recovery, take it back, or go on with the next hole."""
+    if was_spurious(tcb, repair, news, seg):
+        repair.reordering_seen = True
+        _leave(tcb, repair, now)
+        take_back(host, tcb, flight, repair, now)
         return
     if not seq_lt(tcb.snd_una, tcb.recover):
-        tcb.recovery = OPEN
-        tcb.duplicate_acks = 0
+        end_reduction(tcb)
+        _leave(tcb, repair, now)
         return
-    if tcb.recovery == FAST and not tcb.sack_ok:
+    if not tcb.sack_ok and news.advanced > 0:
         # RFC 6582 3.2 (3), partial acknowledgement: the next segment is lost too
-        tcb.rtx_nxt = tcb.snd_una
-        left: cython.uint = acked // tcb.snd_mss
+        mark_first(tcb, flight)
+        left: cython.uint = news.advanced // tcb.snd_mss
         tcb.duplicate_acks = tcb.duplicate_acks - left + 1 if tcb.duplicate_acks > left else 1
 
 
 @cython.cfunc
-def on_timeout(tcb: Tcb) -> cython.void:
-    """The retransmission timer expired: everything outstanding counts as lost. What was SACKed is
-    forgotten: the peer may have dropped it (RFC 2018 8)."""
+def _leave(tcb: Tcb, repair: Repair, now: cython.longlong) -> cython.void:
+    tcb.recovery = DISORDER
+    tcb.duplicate_acks = 0
+    repair.frto = FRTO_OFF
+    end_of_recovery(repair)
+    tcb.congestion.on_recovered(now)
+
+
+@cython.cfunc
+def _answer_probe(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """A probe has repaired the loss of the last segment: the window answers as to any other loss
+    (RFC 8985 7.4.2)."""
+    host.counters.add(LOSS_PROBE_REPAIRS)
+    if tcb.recovery == DISORDER and not has_reduced(tcb):
+        tcb.congestion.on_loss(seq_sub(tcb.snd_nxt, tcb.snd_una), now)
+        note_reduction(tcb)
+        tcb.congestion.on_recovered(now)
+
+
+# -- recovery after a timeout ---------------------------------------------------------------------
+
+
+@cython.cfunc
+def on_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """The retransmission timer expired (RFC 6298 5.4, RFC 5681 3.1, RFC 8985 6.3). What was SACKed
+    is remembered as long as nothing speaks against it (RFC 6675 5.1): `notice_reneging`."""
+    flight: Flight = flight_of(host, tcb)
+    repair: Repair = repair_of(tcb)
+    under_way: cython.bint = tcb.recovery == FAST or tcb.recovery == LOSS
+    notice_reneging(host, tcb, flight)
+    if not under_way:
+        remember_rtt(tcb, repair)
+        begin_episode(tcb, repair)
+    # a second timeout for the same segment judges again (RFC 5682 2.1, step 1)
+    begin_frto(repair, not under_way or (tcb.recovery == LOSS and tcb.retries > 1))
+    mark_timed_out(tcb, flight, repair, now)
     tcb.recovery = LOSS
     tcb.recover = tcb.snd_nxt
-    tcb.rtx_nxt = tcb.snd_una
-    tcb.sacked = None
-    tcb.sack_lost = tcb.snd_una
     tcb.duplicate_acks = 0
-    tcb.rtt_at = 0
+    tcb.reo_at = 0
+    repair.tlp_out = repair.tlp_due = False
+    tcb.congestion.on_timeout(seq_sub(tcb.snd_nxt, tcb.snd_una), tcb.retries == 1, now)
+    note_reduction(tcb)
+    tcb.congestion.window += pipe_of(tcb)  # RACK left in the network what may still arrive
+
+
+@cython.cfunc
+def resend_everything(host: TcpHost, tcb: Tcb) -> cython.void:
+    """What is outstanding is known not to have arrived, and not for congestion: it was too large
+    for the path, or fell before a shut window."""
+    if tcb.snd_una == tcb.snd_nxt:
+        return
+    flight: Flight = flight_of(host, tcb)
+    repair: Repair = repair_of(tcb)
+    mark_everything(tcb, flight)
+    tcb.recovery = LOSS
+    tcb.recover = tcb.snd_nxt
+    tcb.duplicate_acks = 0
+    tcb.reo_at = 0
+    repair.tlp_out = repair.tlp_due = repair.may_undo = False
+    repair.frto = FRTO_OFF
+
+
+@cython.cfunc
+def _in_loss(
+    host: TcpHost,
+    tcb: Tcb,
+    flight: Flight,
+    repair: Repair,
+    news: News,
+    seg: Segment,
+    now: cython.longlong,
+) -> cython.void:
+    """Was it a mistake, is it over?"""
+    verdict: cython.int = judge_timeout(tcb, flight, repair, news)
+    if verdict == SPURIOUS or was_spurious(tcb, repair, news, seg):
+        _leave(tcb, repair, now)
+        take_back_timeout(host, tcb, flight, repair, news, now)
+        tcb.recover = seq_sub(tcb.snd_una, 1)  # RFC 5682: fast retransmit is allowed again
+    elif verdict != HOLD and not seq_lt(tcb.snd_una, tcb.recover):
+        _leave(tcb, repair, now)
+
+
+@cython.cfunc
+def on_reorder_timer(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """The reordering timer expired: what it waited for is lost (RFC 8985 6.2, step 5)."""
+    if tcb.flight is None or tcb.snd_una == tcb.snd_nxt:
+        return
+    flight: Flight = flight_of(host, tcb)
+    repair: Repair = repair_of(tcb)
+    host.news.clear()
+    if detect_losses(tcb, flight, repair, now) == 0:
+        return
+    host.mark(tcb)
+    if tcb.recovery != FAST and tcb.recovery != LOSS:
+        _enter_fast(host, tcb, flight, repair, host.news, now)
+        reduce_window(tcb, repair, host.news, pipe_of(tcb), flight.lost_len)
+
+
+@cython.cfunc
+def on_probe_timer(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
+    """An acknowledgement is overdue: the output pass sends a tail loss probe (RFC 8985 7.3), and
+    the retransmission timer is the last resort."""
+    repair: Repair = repair_of(tcb)
+    repair.tlp_due = True
+    tcb.recovery = DISORDER
+    tcb.is_probing = False
+    tcb.rtx_at = now + tcb.rto
+    host.mark(tcb)
+
+
+@cython.cfunc
+def note_disorder(tcb: Tcb) -> cython.void:
+    """What an acknowledgement says calls for a closer look."""
+    if tcb.recovery == OPEN:
+        tcb.recovery = DISORDER

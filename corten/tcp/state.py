@@ -42,5 +42,6 @@ EVENT_TROUBLE: cython.uint = 64
 
 # loss recovery
 OPEN: cython.uint = 0  # nothing known to be lost
-FAST: cython.uint = 1  # fast recovery (RFC 6675, RFC 6582)
+FAST: cython.uint = 1  # fast recovery (RFC 8985, RFC 6582)
 LOSS: cython.uint = 2  # after a retransmission timeout (RFC 6298, 5.4)
+DISORDER: cython.uint = 3  # not known to be lost, but in doubt

@@ -12,15 +12,16 @@ from __future__ import annotations
 from typing import Any
 
 import cython
-from cython.cimports.corten.core.interval import Ranges
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.path import Path
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.congestion import CongestionControl
+from cython.cimports.corten.tcp.flight import Flight
 from cython.cimports.corten.tcp.limited import Limited
 from cython.cimports.corten.tcp.pacer import Pacer
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.reassembly import Reassembly
+from cython.cimports.corten.tcp.repair import Repair
 
 
 @cython.cclass
@@ -43,7 +44,7 @@ class Tcb(Connection):
     # -- send sequence space
     iss: cython.uint
     snd_una: cython.uint  # oldest unacknowledged
-    snd_nxt: cython.uint  # next new octet; never goes back: retransmission has rtx_nxt
+    snd_nxt: cython.uint  # next new octet; never goes back: `flight` knows what goes again
     snd_end: cython.uint  # after the last octet the application queued (the FIN's place)
     snd_wnd: cython.uint  # octets, already scaled
     snd_wl1: cython.uint  # SEG.SEQ of the last window update
@@ -107,21 +108,24 @@ class Tcb(Connection):
     rttvar: cython.longlong
     rto: cython.longlong
     min_rtt: cython.longlong  # the smallest measured; 0: none yet
-    rtt_at: cython.longlong  # when the timed segment left; 0: none is timed
-    rtt_seq: cython.uint  # its acknowledgement is at or beyond this
+    last_rtt: cython.longlong  # what the last acknowledgement measured; 0: nothing
+    rtt_at: cython.longlong  # when the last sample was taken: the next is of what was sent since
 
     # -- loss recovery
     congestion: CongestionControl
     pacer: Pacer | None  # of a connection that is paced
-    recovery: cython.uint  # OPEN, FAST, LOSS
+    recovery: cython.uint  # OPEN, DISORDER, FAST, LOSS
     recover: cython.uint  # recovery ends when this is acknowledged
-    rtx_nxt: cython.uint  # everything lost below it has been retransmitted
-    duplicate_acks: cython.uint
-    sacked: Ranges | None  # scoreboard, made on the first SACK
-    sack_lost: cython.uint  # everything not SACKed below it counts as lost
+    duplicate_acks: cython.uint  # of a peer without SACK
+    flight: Flight | None  # records of what is in flight; None: one frame at the most
+    repair: Repair | None  # what loss recovery remembers, made with the first doubt
+    is_probing: cython.bint  # rtx_at sends a tail loss probe
     retries: cython.uint  # timeouts in a row
     retry_since: cython.longlong  # when the first of them happened
-    sent_at: cython.longlong  # when data last left (idle restart)
+    sent_at: cython.longlong  # when data last left
+    delivered: cython.longlong  # octets the peer has acknowledged
+    delivered_at: cython.longlong  # when it last did, or something was sent with nothing in flight
+    first_sent_at: cython.longlong  # when what it acknowledged last was sent
 
     # -- what `info` tells beside all this
     received: cython.longlong  # octets in order, all told
@@ -134,7 +138,8 @@ class Tcb(Connection):
 
     # -- deadlines, nanoseconds on the stack's clock; 0: not set
     armed_at: cython.longlong  # what the wheel knows, at or before the earliest below
-    rtx_at: cython.longlong  # retransmission, or window probe
+    rtx_at: cython.longlong  # retransmission, tail loss probe, or window probe
+    reo_at: cython.longlong  # RACK's reordering timer
     ack_at: cython.longlong  # delayed acknowledgement
     user_at: cython.longlong  # set_timeout
     pace_at: cython.longlong  # new data may leave
@@ -159,7 +164,9 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.handler = tcb.worker = tcb.host = tcb.listener = tcb.error = None
     tcb.doors = None
     tcb.congestion = NO_CONTROL
-    tcb.sacked = None
+    tcb.flight = None
+    tcb.repair = None
+    tcb.is_probing = False
     tcb.reassembly = None
     tcb.pacer = None
     tcb.pace_at = 0
@@ -178,11 +185,15 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.sack_ok = tcb.timestamps_ok = False
     tcb.ts_recent = tcb.ts_offset = 0
     tcb.ts_recent_at = 0
-    tcb.srtt = tcb.rttvar = tcb.rto = tcb.min_rtt = tcb.rtt_at = 0
-    tcb.recovery = tcb.recover = tcb.rtx_nxt = tcb.rtt_seq = 0
-    tcb.duplicate_acks = tcb.sack_lost = tcb.retries = 0
+    tcb.srtt = tcb.rttvar = tcb.rto = tcb.min_rtt = tcb.last_rtt = 0
+    tcb.rtt_at = 0
+    tcb.recovery = tcb.recover = 0
+    tcb.duplicate_acks = tcb.retries = 0
     tcb.retry_since = tcb.sent_at = 0
-    tcb.armed_at = tcb.rtx_at = tcb.ack_at = tcb.user_at = tcb.end_at = tcb.heard_at = 0
+    tcb.delivered = tcb.delivered_at = tcb.first_sent_at = 0
+    tcb.armed_at = tcb.rtx_at = tcb.reo_at = tcb.ack_at = tcb.user_at = tcb.end_at = (
+        tcb.heard_at
+    ) = 0
     tcb.active = tcb.eof_delivered = tcb.closed = False
     tcb.events = 0
 

@@ -7,14 +7,12 @@ window probe, which is a retransmission of nothing that is lost and so is sent f
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.serial import seq_sub
 from cython.cimports.corten.tcp.cause import report_trouble, timed_out
 from cython.cimports.corten.tcp.deadline import retime
-from cython.cimports.corten.tcp.ecn import note_reduction
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.output import send_probe
 from cython.cimports.corten.tcp.patience import patience_ends, patience_of
-from cython.cimports.corten.tcp.recovery import on_timeout
+from cython.cimports.corten.tcp.recovery import on_probe_timer, on_reorder_timer, on_timeout
 from cython.cimports.corten.tcp.rtt import back_off
 from cython.cimports.corten.tcp.state import (
     CLOSED,
@@ -51,9 +49,15 @@ def expire(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         tcb.user_at = 0
         tcb.events |= EVENT_TIMEOUT
         host.mark(tcb)
+    if tcb.reo_at != 0 and tcb.reo_at <= now:
+        tcb.reo_at = 0
+        on_reorder_timer(host, tcb, now)
     if tcb.rtx_at != 0 and tcb.rtx_at <= now:
         tcb.rtx_at = 0
-        _retransmission_timeout(host, tcb, now)
+        if tcb.is_probing and tcb.snd_una != tcb.snd_nxt and tcb.snd_wnd > 0:
+            on_probe_timer(host, tcb, now)
+        else:
+            _retransmission_timeout(host, tcb, now)
     if tcb.state != CLOSED:
         retime(host, tcb)
 
@@ -91,11 +95,7 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
         send_probe(host, tcb, now)
         return
     else:
-        if tcb.srtt == 0:
-            tcb.rtt_at = 0
-        tcb.congestion.on_timeout(seq_sub(tcb.snd_nxt, tcb.snd_una), tcb.retries == 1, now)
-        note_reduction(tcb)
-        on_timeout(tcb)
+        on_timeout(host, tcb, now)
     host.counters.add(RETRANSMISSION_TIMEOUTS)
     host.mark(tcb)
 

@@ -143,6 +143,13 @@ if not cython.compiled:
     ECHO_REPLIES_IN = 185
     ECHO_UNKNOWN = 186
     FRAGMENT_BAD_ECN = 187
+    # -- loss recovery
+    LOSS_PROBES = 200
+    LOSS_PROBE_REPAIRS = 201
+    SPURIOUS_RECOVERIES = 202
+    SACK_RENEGINGS = 203
+    DSACKS_IN = 204
+    DSACKS_OUT = 205
     # -- congestion
     CONGESTION_ERRORS = 210
     ECN_CONNECTIONS = 211
