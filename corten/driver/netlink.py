@@ -17,6 +17,7 @@ import sys
 from typing import Any
 
 _IFF_UP = 1
+_IFA_F_NODAD = 2
 
 
 class RefusedError(Exception):
@@ -50,7 +51,16 @@ def configure(ip: Any, request: dict[str, Any]) -> dict[str, Any] | None:
     here = {address for address, device in present if device == name}
     added = [address for address in wanted if address not in here]
     for address in added:
-        ip.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+        # the other end of the wire is ours, and has been asked about already: no detection of
+        # duplicates, which would keep an IPv6 address from being used for a second
+        extra = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
+        ip.addr(
+            "add",
+            index=index,
+            address=str(address.ip),
+            prefixlen=address.network.prefixlen,
+            **extra,
+        )
     return {"name": name, "remove": [str(address) for address in added]} if added else None
 
 
@@ -77,7 +87,7 @@ def _addresses(ip: Any) -> list[tuple[Any, str]]:
 
 def _refuse_taken(present: list[tuple[Any, str]], wanted: Any) -> None:
     for address, device in present:
-        if address.ip == wanted:
+        if address.ip == wanted and not wanted.is_link_local:
             raise RefusedError(
                 f"address {wanted} is in use: it is this host's own, on {device}; choose another"
             )
@@ -87,6 +97,7 @@ def _refuse_overlap(present: list[tuple[Any, str]], name: str, wanted: Any) -> N
     for address, device in present:
         if (
             device != name
+            and not wanted.is_link_local
             and address.version == wanted.version
             and address.network.overlaps(wanted.network)
         ):

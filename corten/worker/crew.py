@@ -133,7 +133,7 @@ def _stack_worker(
             link.mac,
             link.addresses,
             link.mtu,
-            link.gateway,
+            link.gateways,
             driver.offload_checksum,
             driver.offload_segmentation,
             link.neighbours,

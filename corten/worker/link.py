@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 
 from corten.endpoint.error import CortenError
 
-USAGE = "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]"
+USAGE = "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]; an address may be IPv6: fd00::2/64"
 DRIVERS = ("tap", "tun", "kernel")
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
+MTU_MIN_V6 = 1280  # RFC 8200 5
 MTU_MAX = 65521
 VLAN_MAX = 4094
 WORKERS_MAX = 64  # of one group: a hand-over names those who looked in 64 bits
 _NAME_MAX = 15
+_MANY = ("address", "host", "gateway", "arp", "neighbour")  # options that may be repeated
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+_Own = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 @dataclass
@@ -28,7 +33,7 @@ class Link:
     addresses: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)  # the kernel's addresses on the other side
     mtu: int = 1500
-    gateway: str | None = None
+    gateways: list[str] = field(default_factory=list)  # one of each family at the most
     mac: str = ""
     neighbours: dict[str, str] = field(default_factory=dict)
     workers: int = 0
@@ -52,7 +57,7 @@ def parse_link(text: str) -> Link:
         raise _wrong(text, f"a name is missing after {driver}:")
     link = Link(driver, name)
     _check_name(link, text)
-    host: str | None = None
+    hosts: list[str] = []
     seen: set[str] = set()
     for option in options:
         key, equals, value = (part.strip() for part in option.partition("="))
@@ -60,7 +65,7 @@ def parse_link(text: str) -> Link:
             raise _wrong(text, f"no option {key!r}: {', '.join(sorted(_OPTIONS))}")
         if not equals or not value:
             raise _wrong(text, f"{key} needs a value: {key}=…")
-        if key in seen and key not in ("address", "arp"):
+        if key in seen and key not in _MANY:
             raise _wrong(text, f"{key} is given twice")
         seen.add(key)
         if driver == "kernel" and key not in ("address", "workers", "cpus"):
@@ -68,13 +73,13 @@ def parse_link(text: str) -> Link:
         if driver == "tun" and key in _OF_ETHERNET:
             raise _wrong(text, f"a tun link has no {key}: it carries IP packets, no Ethernet")
         if key == "host":
-            host = value
+            hosts.append(value)
         else:
             try:
                 _OPTIONS[key](link, value)
             except ValueError as error:
                 raise _wrong(text, f"{key}={value}: {error}") from None
-    _complete(link, host, text)
+    _complete(link, hosts, text)
     return link
 
 
@@ -119,21 +124,27 @@ def _address(link: Link, value: str) -> None:
     link.addresses.append(str(address) if "/" in value else str(address.ip))
 
 
-def _interface(value: str) -> ipaddress.IPv4Interface:
+def _interface(value: str) -> _Own:
     try:
-        return ipaddress.IPv4Interface(value)
-    except ValueError:
-        if ":" in value:
-            raise ValueError("IPv6 is not supported yet") from None
-        raise ValueError("is no IPv4 address, written A.B.C.D/N") from None
+        if "%" not in value:
+            return ipaddress.ip_interface(value)
+    except ValueError:  # silent: said below, in our own words
+        pass
+    raise ValueError("is no IP address, written A.B.C.D/N or fd00::2/64")
 
 
-def _check_station(address: ipaddress.IPv4Interface) -> None:
-    """RFC 1122, 3.2.1.3: what one host's own address may be."""
+def _check_station(address: _Own) -> None:
+    """RFC 1122 3.2.1.3, RFC 4291 2.5: what one host's own address may be."""
     ip, network = address.ip, address.network
-    if ip.is_multicast or ip.is_loopback or ip.is_unspecified or ip.is_reserved:
+    mapped = isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None
+    reserved = ip.version == 4 and ip.is_reserved
+    if ip.is_multicast or ip.is_loopback or ip.is_unspecified or reserved or mapped:
         raise ValueError("cannot be one host's address")
-    if network.prefixlen < 31 and ip in (network.network_address, network.broadcast_address):
+    if (
+        isinstance(network, ipaddress.IPv4Network)
+        and network.prefixlen < 31
+        and ip in (network.network_address, network.broadcast_address)
+    ):
         raise ValueError(f"is the network's or the broadcast address of {network}")
 
 
@@ -155,11 +166,20 @@ def _cpus(link: Link, value: str) -> None:
     link.cpus = parse_cpus(value)
 
 
-def _gateway(link: Link, value: str) -> None:
+def _ip(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        link.gateway = str(ipaddress.IPv4Address(value))
-    except ValueError:
-        raise ValueError("is no IPv4 address") from None
+        if "%" not in value:
+            return ipaddress.ip_address(value)
+    except ValueError:  # silent: said below, in our own words
+        pass
+    raise ValueError(f"{value} is no IP address")
+
+
+def _gateway(link: Link, value: str) -> None:
+    address = _ip(value)
+    if any(_ip(other).version == address.version for other in link.gateways):
+        raise ValueError("is given twice: one of each family is enough")
+    link.gateways.append(str(address))
 
 
 def _unicast_mac(value: str) -> str:
@@ -175,14 +195,11 @@ def _mac(link: Link, value: str) -> None:
     link.mac = _unicast_mac(value)
 
 
-def _arp(link: Link, value: str) -> None:
+def _neighbour(link: Link, value: str) -> None:
     address, equals, mac = value.partition("=")
     if not equals:
-        raise ValueError("is written arp=IP=MAC")
-    try:
-        ip = str(ipaddress.IPv4Address(address))
-    except ValueError:
-        raise ValueError(f"{address} is no IPv4 address") from None
+        raise ValueError("is written neighbour=IP=MAC")
+    ip = str(_ip(address))
     if ip in link.neighbours:
         raise ValueError(f"{ip} is given twice")
     link.neighbours[ip] = _unicast_mac(mac)
@@ -208,20 +225,21 @@ _OPTIONS = {
     "mtu": _mtu,
     "gateway": _gateway,
     "mac": _mac,
-    "arp": _arp,
+    "neighbour": _neighbour,
+    "arp": _neighbour,  # its older name
     "workers": _workers,
     "cpus": _cpus,
     "offload": _offload,
     "vlan": _vlan,
 }
 
-_OF_ETHERNET = ("mac", "arp", "vlan")
+_OF_ETHERNET = ("mac", "arp", "neighbour", "vlan")
 
 
 # -- what follows from the rest -------------------------------------------------------------
 
 
-def _complete(link: Link, host: str | None, text: str) -> None:
+def _complete(link: Link, hosts: list[str], text: str) -> None:
     """The defaults that need the whole link, and what must fit together."""
     if not link.addresses:
         raise _wrong(text, "an address is missing: address=A.B.C.D/N")
@@ -229,45 +247,82 @@ def _complete(link: Link, host: str | None, text: str) -> None:
         raise _wrong(text, f"{link.workers} workers but {len(link.cpus)} processors in cpus=")
     if link.driver == "kernel":
         return
-    first = ipaddress.IPv4Interface(link.addresses[0])
-    try:
-        link.hosts = _hosts(link, first, host)
-    except ValueError as error:
-        raise _wrong(text, f"host={host}: {error}" if host else str(error)) from None
-    _check_on_link(link, text)
+    own = [ipaddress.ip_interface(address) for address in link.addresses]
+    if link.mtu < MTU_MIN_V6 and any(address.version == 6 for address in own):
+        raise _wrong(text, f"mtu={link.mtu}: IPv6 needs {MTU_MIN_V6} or more")
+    link.hosts = _hosts(link, own, hosts, text)
+    _check_on_link(link, own, text)
     if not link.mac:
         # the same link has the same address after a restart: peers' caches stay right
         digest = hashlib.blake2s(f"{link.name} {link.addresses[0]}".encode()).digest()
         link.mac = ":".join(f"{octet:02x}" for octet in b"\x02" + digest[:5])
 
 
-def _hosts(link: Link, first: ipaddress.IPv4Interface, host: str | None) -> list[str]:
-    """The kernel's side: none, the one given, or the first other address of the subnet."""
-    ours = {ipaddress.IPv4Interface(address).ip for address in link.addresses}
-    if host == "none" or (host is None and link.vlan):
+def _hosts(link: Link, own: list[_Own], given: list[str], text: str) -> list[str]:
+    """The kernel's side: none, those given, or in each family the first other address of the first
+    subnet."""
+    if given == ["none"] or (not given and link.vlan):
         return []  # the device itself is in no VLAN: a host's address on it would reach nobody
-    if host is not None:
-        address = _interface(host if "/" in host else f"{host}/{first.network.prefixlen}")
-        _check_station(address)
-        if address.ip in ours:
-            raise ValueError("is the stack's own address; the host needs another")
-        return [str(address)]
-    for candidate in first.network.hosts():
-        if candidate not in ours:
-            return [f"{candidate}/{first.network.prefixlen}"]
-    raise ValueError(
-        f"no address is left in {first.network} for the host: use a wider subnet, or host=none"
-    )
+    found: list[_Own] = []
+    for value in given:
+        try:
+            address = _given_host(value, own)
+        except ValueError as error:
+            raise _wrong(text, f"host={value}: {error}") from None
+        if any(other.version == address.version for other in found):
+            raise _wrong(text, f"host={value} is given twice: one of each family is enough")
+        found.append(address)
+    if not given:
+        found = _default_hosts(own, text)
+    return [str(address) for address in found]
 
 
-def _check_on_link(link: Link, text: str) -> None:
-    """Gateway and static neighbours must be reachable without a router, and not be us."""
-    networks = [ipaddress.IPv4Interface(address) for address in link.addresses]
-    for what, value in [("gateway", link.gateway), *(("arp", ip) for ip in link.neighbours)]:
-        if value is None:
+def _given_host(value: str, own: list[_Own]) -> _Own:
+    if value == "none":
+        raise ValueError("is given twice: none says it all")
+    if "/" in value:
+        address = _interface(value)
+    else:
+        ip = _ip(value)
+        prefix = next((o.network.prefixlen for o in own if o.version == ip.version), None)
+        if prefix is None:
+            raise ValueError(f"the link has no IPv{ip.version} address")
+        address = ipaddress.ip_interface(f"{ip}/{prefix}")
+    _check_station(address)
+    if any(address.ip == other.ip for other in own):
+        raise ValueError("is the stack's own address; the host needs another")
+    return address
+
+
+def _default_hosts(own: list[_Own], text: str) -> list[_Own]:
+    """Of each family one; the kernel has a link-local address on every device by itself."""
+    ours = {address.ip for address in own}
+    found: list[_Own] = []
+    for version in (4, 6):
+        subnets = [a.network for a in own if a.version == version and not a.ip.is_link_local]
+        if not subnets:
             continue
-        address = ipaddress.IPv4Address(value)
-        if any(address == own.ip for own in networks):
+        free = next((ip for ip in subnets[0].hosts() if ip not in ours), None)
+        if free is None:
+            raise _wrong(
+                text,
+                f"no address is left in {subnets[0]} for the host: use a wider subnet, "
+                "or host=none",
+            )
+        found.append(ipaddress.ip_interface(f"{free}/{subnets[0].prefixlen}"))
+    return found
+
+
+def _check_on_link(link: Link, own: list[_Own], text: str) -> None:
+    """Gateways and static neighbours must be reachable without a router, and not be us."""
+    whom = [("gateway", ip) for ip in link.gateways] + [("neighbour", ip) for ip in link.neighbours]
+    for what, value in whom:
+        address = _ip(value)
+        if any(address == other.ip for other in own):
             raise _wrong(text, f"{what}={value} is the stack's own address")
-        if not any(address in own.network for own in networks):
+        reaches_all = address.version == 6 and address.is_link_local
+        if not any(
+            address.version == other.version and (reaches_all or address in other.network)
+            for other in own
+        ):
             raise _wrong(text, f"{what}={value} is in none of the link's subnets")

@@ -12,9 +12,9 @@ def test_the_shortest_link() -> None:
     link = parse_link("tap,address=10.0.2.2/24")
     assert (link.driver, link.name, link.addresses) == ("tap", "", ["10.0.2.2/24"])
     assert link.hosts == ["10.0.2.1/24"]
-    assert (link.mtu, link.gateway, link.workers, link.cpus, link.offload) == (
+    assert (link.mtu, link.gateways, link.workers, link.cpus, link.offload) == (
         1500,
-        None,
+        [],
         0,
         [],
         True,
@@ -33,7 +33,7 @@ def test_every_option() -> None:
         addresses=["10.0.2.2/24", "10.0.3.2/24"],
         hosts=["10.0.2.9/24"],
         mtu=9000,
-        gateway="10.0.2.1",
+        gateways=["10.0.2.1"],
         mac="02:00:00:00:00:0a",
         neighbours={"10.0.2.7": "02:00:00:00:00:07", "10.0.3.7": "02:00:00:00:00:08"},
         workers=2,
@@ -47,6 +47,21 @@ def test_the_host_takes_the_first_other_address() -> None:
     assert parse_link("tap,address=10.0.2.1/31").hosts == ["10.0.2.0/31"]
     assert parse_link("tap,address=10.0.2.1/30,address=10.0.2.2/30,host=none").hosts == []
     assert parse_link("tap,address=10.0.2.2/24,host=10.0.2.77/16").hosts == ["10.0.2.77/16"]
+
+
+def test_both_families_on_one_link() -> None:
+    link = parse_link(
+        "tap,address=10.0.2.2/24,address=fe80::2/64,address=fd00::2/64,address=fd01::2/64,"
+        "gateway=fe80::9,gateway=10.0.2.9,neighbour=fe80::9=02:00:00:00:00:09"
+    )
+    assert link.hosts == ["10.0.2.1/24", "fd00::1/64"]
+    assert link.gateways == ["fe80::9", "10.0.2.9"]
+    assert link.neighbours == {"fe80::9": "02:00:00:00:00:09"}
+    assert parse_link("tap,address=fd00::1/64").hosts == ["fd00::2/64"]
+    assert parse_link("tap,address=fe80::1/64").hosts == []
+    both = parse_link("tap,address=10.0.2.2/24,address=fd00::2/64,host=fd00::9,host=10.0.2.9/16")
+    assert both.hosts == ["fd00::9/64", "10.0.2.9/16"]
+    assert parse_link("kernel,address=::1").addresses == ["::1"]
 
 
 def test_the_hardware_address_is_local_unicast_and_stable() -> None:
@@ -79,9 +94,22 @@ def test_a_kernel_link() -> None:
         ("tap,address", "needs a value"),
         ("tap,address=", "needs a value"),
         ("tap,address=10.0.0.2", "prefix length is missing"),
-        ("tap,address=10.0.0/24", "no IPv4 address"),
-        ("tap,address=10.0.0.2/33", "no IPv4 address"),
-        ("tap,address=fd00::2/64", "IPv6 is not supported yet"),
+        ("tap,address=10.0.0/24", "no IP address"),
+        ("tap,address=10.0.0.2/33", "no IP address"),
+        ("tap,address=fd00::2/129", "no IP address"),
+        ("tap,address=fe80::2%eth0/64", "no IP address"),
+        ("tap,address=ff02::2/64", "one host's"),
+        ("tap,address=::1/128", "one host's"),
+        ("tap,address=::/64", "one host's"),
+        ("tap,address=::ffff:10.0.0.2/96", "one host's"),
+        ("tap,address=fd00::2/64,mtu=1279", "IPv6 needs 1280"),
+        ("tap,address=fd00::2/128", "no address is left"),
+        ("tap,address=fd00::2/64,host=10.0.0.1", "has no IPv4 address"),
+        ("tap,address=fd00::2/64,host=fd00::3,host=fd00::4", "given twice"),
+        ("tap,address=fd00::2/64,gateway=10.0.0.1", "none of the link's subnets"),
+        ("tap,address=10.0.0.2/24,gateway=fe80::1", "none of the link's subnets"),
+        ("tap,address=fd00::2/64,gateway=fd00::1,gateway=fe80::1", "given twice"),
+        ("tap,address=fd00::2/64,neighbour=fd00:1::3=02:00:00:00:00:01", "none of the link's"),
         ("tap,address=10.0.0.0/24", "network's or the broadcast"),
         ("tap,address=10.0.0.255/24", "network's or the broadcast"),
         ("tap,address=224.0.0.1/24", "one host's"),
@@ -90,7 +118,7 @@ def test_a_kernel_link() -> None:
         ("tap,address=10.0.0.2/24,address=10.0.0.2/16", "given twice"),
         ("tap,address=10.0.0.2/32", "no address is left"),
         ("tap,address=10.0.0.2/24,host=10.0.0.2", "stack's own"),
-        ("tap,address=10.0.0.2/24,host=x", "host=x: is no IPv4"),
+        ("tap,address=10.0.0.2/24,host=x", "host=x: x is no IP"),
         ("tap,address=10.0.0.2/24,host=10.0.0.255", "broadcast"),
         ("tap,address=10.0.0.2/24,host=none,host=none", "given twice"),
         ("tap,address=10.0.0.2/24,mtu=575", "576 to 65521"),
@@ -100,12 +128,12 @@ def test_a_kernel_link() -> None:
         ("tap,address=10.0.0.2/24,mtu=1500,mtu=1500", "given twice"),
         ("tap,address=10.0.0.2/24,gateway=10.0.1.1", "none of the link's subnets"),
         ("tap,address=10.0.0.2/24,gateway=10.0.0.2", "stack's own address"),
-        ("tap,address=10.0.0.2/24,gateway=router", "no IPv4 address"),
+        ("tap,address=10.0.0.2/24,gateway=router", "no IP address"),
         ("tap,address=10.0.0.2/24,mac=02:00:00:00:00", "no hardware address"),
         ("tap,address=10.0.0.2/24,mac=01:00:00:00:00:01", "one station's"),
         ("tap,address=10.0.0.2/24,mac=00:00:00:00:00:00", "one station's"),
-        ("tap,address=10.0.0.2/24,arp=10.0.0.3", "written arp=IP=MAC"),
-        ("tap,address=10.0.0.2/24,arp=x=02:00:00:00:00:01", "x is no IPv4"),
+        ("tap,address=10.0.0.2/24,arp=10.0.0.3", "written neighbour=IP=MAC"),
+        ("tap,address=10.0.0.2/24,arp=x=02:00:00:00:00:01", "x is no IP"),
         ("tap,address=10.0.0.2/24,arp=10.0.0.3=x", "no hardware address"),
         ("tap,address=10.0.0.2/24,arp=10.0.1.3=02:00:00:00:00:01", "none of the link's"),
         (
@@ -123,7 +151,7 @@ def test_a_kernel_link() -> None:
         ("kernel,address=127.0.0.1,mtu=1500", "has no mtu"),
         ("kernel,address=127.0.0.1,host=none", "has no host"),
         ("kernel", "address is missing"),
-        ("kernel,address=localhost", "no IPv4 address"),
+        ("kernel,address=localhost", "no IP address"),
     ],
 )
 def test_every_mistake_is_one_line(text: str, says: str) -> None:
