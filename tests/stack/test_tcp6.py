@@ -295,8 +295,8 @@ def quotes(syn: Packet) -> list[tuple[bytes, str]]:
     octets = bytes(syn[IPv6])
     wrong_seq = bytearray(octets)
     wrong_seq[44:48] = bytes(4)
-    udp = bytearray(octets)
-    udp[6] = 17
+    strange = bytearray(octets)
+    strange[6] = 253
     version = bytearray(octets)
     version[0] = 0x45
     other = bytearray(octets)
@@ -307,7 +307,7 @@ def quotes(syn: Packet) -> list[tuple[bytes, str]]:
         (octets[:47], "icmp_bad_quote"),
         (bytes(wrong_seq), "icmp_bad_quote"),
         (bytes(other), "icmp_bad_quote"),
-        (bytes(udp), "icmpv6_bad_quote"),
+        (bytes(strange), "icmpv6_bad_quote"),
         (bytes(version), "icmpv6_bad_quote"),
     ]
 
