@@ -65,7 +65,7 @@ def test_curl_and_ping_over_ipv6(
         both = curl(six, "-4", "-o", str(tmp_path / "four"), f"http://10.9.0.2/{pages[0]}")
         assert both == b""
         assert (tmp_path / "four").read_bytes() == (site / pages[0]).read_bytes()
-        with pytest.raises(NamespaceError, match="refused|Couldn't connect|Failed to connect"):
+        with pytest.raises(NamespaceError, match=r"refused|Couldn't connect|Failed to connect"):
             curl(six, "-6", f"http://[{ADDRESS}]:81/")
 
 
