@@ -9,6 +9,7 @@ from __future__ import annotations
 import cython
 
 U32: cython.ulonglong = 0xFFFF_FFFF
+EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF  # as workers that have seen a frame
 V4_ALL_ONES: cython.uint = 0xFFFF_FFFF
 LINK_GROUPS_HIGH: cython.ulonglong = 0xFF02_0000_0000_0000  # ff02::/64, the link's groups
 NODE_GROUPS_HIGH: cython.ulonglong = 0xFF01_0000_0000_0000  # ff01::/64, this host's own

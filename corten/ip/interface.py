@@ -74,6 +74,7 @@ class Interface:
     offload_checksum: cython.bint  # the link completes checksums
     offload_segmentation: cython.bint  # the link cuts super-segments
     is_leader: cython.bint  # of the workers of this link: announces, answers broadcasts
+    is_loopback: cython.bint  # what is sent on it comes back: see stack/loopback
     outgoing: TransmitBatch
     neighbours: NeighbourTable
     counters: Counters
@@ -112,6 +113,7 @@ class Interface:
         self.offload_checksum = False
         self.offload_segmentation = False
         self.is_leader = True
+        self.is_loopback = False
         self.outgoing = TransmitBatch()
         self.counters = counters
         self.neighbours = NeighbourTable(counters, chance or Chance(self.mac))

@@ -19,7 +19,7 @@ from cython.cimports.corten.ip.first_hop import Router
 from cython.cimports.corten.ip.interface import Address, Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.path import Path
-from cython.cimports.corten.wire.address_field import in_prefix, is_v4
+from cython.cimports.corten.wire.address_field import in_prefix, is_loopback, is_v4
 
 from corten.endpoint.error import CortenError
 from corten.ip.source_address import choose_source, sort_destinations
@@ -79,6 +79,7 @@ class Route:
 class RouteTable:
     """The routes of a stack: its links' subnets, routes added, and the gateways."""
 
+    loopback: Any  # writable; makes or answers the Interface to ourselves
     interfaces: list
     routes: list  # added by hand
     _table: list | None  # all of them in the order they are tried; None: to be made again
@@ -87,6 +88,7 @@ class RouteTable:
     _label_key: Siphash | None
 
     def __init__(self) -> None:
+        self.loopback = _no_loopback
         self.interfaces = []
         self.routes = []
         self._table = None
@@ -318,6 +320,8 @@ class RouteTable:
         self, high: int, low: int, interface: Interface | None = None
     ) -> tuple[Interface, int, int] | None:
         """(interface, next hop's address halves) towards an address; on one link, where given."""
+        if is_loopback(high, low) or self.owns(high, low):
+            return self.loopback(), 0, 0
         route: Route | None = self._route(high, low, interface)
         if route is None or route.is_default():
             link: Interface
@@ -355,6 +359,9 @@ class RouteTable:
         hop = self.next_hop(high, low, interface)
         if hop is None:
             return None
+        if hop[0].is_loopback:
+            prefix_len = 32 if is_v4(high, low) else 128
+            return Address(f"{format_address(high, low)}/{prefix_len}")
         return choose_source(hop[0].addresses, (high, low), (hop[1], hop[2]))
 
     def source_for(
@@ -373,6 +380,10 @@ class RouteTable:
     def sort(self, destinations: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """A peer's addresses, the one to try first at the front (RFC 6724 6)."""
         return sort_destinations(destinations, self.source_address)
+
+
+def _no_loopback() -> Interface:
+    raise CortenError("our own address: a stack that is given none has no loopback")
 
 
 def _by_preference(route: Route) -> tuple[int, int]:

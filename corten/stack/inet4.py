@@ -81,16 +81,18 @@ class Inet4:
         interface: Interface = self.arrival.interface
         at: cython.Py_ssize_t = self.arrival.link.payload_at
         reason: cython.int = ip.parse(batch.arena, at, self.arrival.link.payload_len)
-        if reason != ACCEPTED and reason != IPV4_FRAGMENT:
+        ours: cython.bint = reason == IPV4_BAD_SOURCE and interface.is_loopback
+        if reason != ACCEPTED and reason != IPV4_FRAGMENT and not ours:
             return reason
         local: cython.ulonglong = v4_low(ip.destination)
         broadcast: cython.bint = False
-        if not interface.owns(0, local):
+        if not interface.owns(0, local) and not interface.is_loopback:
             broadcast = interface.is_broadcast(local)
             if not broadcast:
                 return IPV4_NOT_OURS
         remote: cython.ulonglong = v4_low(ip.source)
-        if interface.owns(0, remote) or interface.is_broadcast(remote):
+        foreign: cython.bint = not interface.owns(0, remote) and not interface.is_broadcast(remote)
+        if not foreign and not interface.is_loopback:
             return IPV4_BAD_SOURCE
         if reason == IPV4_FRAGMENT:
             return self._fragment(batch, i, now)

@@ -102,6 +102,8 @@ class Inet6:
         interface: Interface = self.arrival.interface
         at: cython.Py_ssize_t = self.arrival.link.payload_at
         reason: cython.int = ip.parse(batch.arena, at, self.arrival.link.payload_len)
+        if interface.is_loopback and reason in (ACCEPTED, IPV6_BAD_SOURCE):
+            return self._for_us(batch, i, at, now)
         if reason != ACCEPTED:
             return reason
         if is_group_v6(ip.destination_high):
@@ -113,9 +115,21 @@ class Inet6:
             return IPV6_NOT_OURS  # RFC 1122 3.3.6, for IPv6 too
         if interface.owns(ip.source_high, ip.source_low):
             return IPV6_BAD_SOURCE
+        return self._for_us(batch, i, at, now)
+
+    @cython.cfunc
+    def _for_us(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        now: cython.longlong,
+    ) -> cython.int:
+        """The packet at `at` is for us; on the loopback from us, too."""
+        ip: Ipv6 = self.ip
         if ip.next_header == PROTOCOL_TCP:
             return self._tcp(batch, i, ip.payload_at, ip.payload_len, now)
-        reason = self.extensions.walk(batch.arena, at, ip)
+        reason: cython.int = self.extensions.walk(batch.arena, at, ip)
         if self.arrival.is_whole:
             self.extensions.has_fragment = True  # it came in fragments (RFC 6980)
         if reason == IPV6_FRAGMENT:

@@ -38,7 +38,10 @@ def leaks_of(stack: Stack) -> list[str]:
     timers = len(stack.wheel) - len(stack.interfaces)  # each link has one
     if timers:
         found.append(f"{timers} timers")
-    for interface in stack.interfaces:
+    links = [*stack.interfaces]
+    if stack.has_loopback():
+        links.append(stack.loopback())
+    for interface in links:
         if interface.outgoing.count:
             found.append(f"{interface.outgoing.count} frames not flushed on {interface.name}")
         if any(memory is not None for memory in interface.outgoing.slice_memory):

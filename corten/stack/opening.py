@@ -20,7 +20,7 @@ from cython.cimports.corten.tcp.ephemeral import EphemeralPorts
 from cython.cimports.corten.tcp.handshake import open_active
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
-from cython.cimports.corten.wire.address_field import is_v4, low_v4
+from cython.cimports.corten.wire.address_field import is_loopback, is_v4, low_v4
 from cython.cimports.corten.wire.ipv6 import is_source_v6
 
 from corten.endpoint.error import CortenError
@@ -105,10 +105,8 @@ class Opener:
         except ValueError as error:
             raise CortenError(str(error)) from None
         link = self._zone(zone, address) if percent else None
-        if not _is_host(high, low):
+        if not _is_host(high, low) and not is_loopback(high, low):
             raise CortenError(f"{address}: not the address of a single host")  # MUST-46
-        if self.routes.owns(high, low):
-            raise CortenError(f"{address}: our own address; a stack does not speak to itself")
         local = self._source(source, high, low, link)
         path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
         if path is None:
@@ -137,6 +135,8 @@ class Opener:
         except ValueError as error:
             raise CortenError(f"source: {error}") from None
         owner = self.routes.owner(own[0], own[1])
+        if owner is None and is_loopback(own[0], own[1]) and is_loopback(high, low):
+            return own
         if owner is None or (link is not None and owner is not link):
             raise CortenError(f"source {address}: not an address of this stack")
         if is_v4(own[0], own[1]) != is_v4(high, low):

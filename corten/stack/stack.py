@@ -24,6 +24,7 @@ import cython
 from cython.cimports.corten.core.chance import Chance
 from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.core.limit import EVERYBODY
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.ip.exchange import Exchange
@@ -37,6 +38,7 @@ from cython.cimports.corten.ip.resolution import announce
 from cython.cimports.corten.ip.route import RouteTable
 from cython.cimports.corten.ip.upkeep import attend
 from cython.cimports.corten.stack.demux import Demux
+from cython.cimports.corten.stack.loopback import Loopback
 from cython.cimports.corten.stack.opening import Opener
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
@@ -89,6 +91,7 @@ class Stack:
     _due: list
     _soon: Any  # deque of (function, arguments)
     _opener: Opener
+    _loopback: Loopback | None  # once there was need
 
     def __init__(
         self,
@@ -125,6 +128,8 @@ class Stack:
         self._due = []
         self._soon = deque()
         self._opener = Opener(self.host, chance)
+        self._loopback = None
+        self.routes.loopback = self.loopback
 
     def _make_udp(self, chance: Chance) -> UdpHost:
         """UDP beside TCP: the same routes, keys and fellow workers."""
@@ -181,6 +186,16 @@ class Stack:
         if leader and ethernet:
             announce(interface)
         return interface
+
+    def loopback(self) -> Interface:
+        """The link to ourselves, made when it is first needed."""
+        if self._loopback is None:
+            self._loopback = Loopback(self.counters)
+        return self._loopback.interface
+
+    def has_loopback(self) -> bool:
+        """Whether there was need of it."""
+        return self._loopback is not None
 
     def add_neighbour(self, interface: Interface, address: str, mac: str) -> None:
         """A static entry of ARP or neighbour discovery: it never ages and is never overwritten."""
@@ -277,6 +292,8 @@ class Stack:
         """Run the handlers of what changed, then the calls that are due."""
         host: TcpHost = self.host
         host.now = now
+        if self._loopback is not None and self._loopback.incoming.count:
+            self._demux.receive(self._loopback.interface, self._loopback.incoming, EVERYBODY, now)
         i: cython.Py_ssize_t = 0
         while i < len(host.active):
             tcb: TcpConnection = cython.cast(TcpConnection, host.active[i])
@@ -302,12 +319,22 @@ class Stack:
     def release(self, now: cython.longlong) -> cython.void:
         """The received frames of this breath may be reused from here on."""
         self.host.release_slices()
+        if self._loopback is not None:
+            self._loopback.incoming.clear()
 
     @cython.ccall
     def transmit(self, now: cython.longlong) -> cython.bint:
         """Let the marked connections send. True: a batch is full; flush all of them, call again."""
         host: TcpHost = self.host
         host.now = now
+        more: cython.bint = self._fill(host, now)
+        if self._loopback is not None:
+            self._loopback.turn()
+        return more
+
+    @cython.cfunc
+    def _fill(self, host: TcpHost, now: cython.longlong) -> cython.bint:
+        """One pass over what is to be sent; whether a batch is full."""
         if host.failed_controls:
             reset_failed(host)
         if not send_owed_resets(host, now) or not send_owed_acks(host, now):
@@ -372,6 +399,8 @@ class Stack:
         if host.active or self._soon or host.acks_owed or host.resets_owed:
             return host.now
         if host.failed_controls or self.udp.sending or self.udp.active:
+            return host.now
+        if self._loopback is not None and self._loopback.incoming.count:
             return host.now
         deadline: cython.longlong = self.wheel.next_deadline()
         ended: cython.longlong = next_time_wait(self.host)

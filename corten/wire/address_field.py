@@ -38,6 +38,14 @@ def is_v4(high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
+def is_loopback(high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+    """Whether the address never leaves its host: 127/8 (RFC 1122 3.2.1.3) or ::1 (RFC 4291)."""
+    return high == 0 and (low >> 24 == 0xFF_FF7F or low == 1)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def in_prefix(
     high: cython.ulonglong,
     low: cython.ulonglong,

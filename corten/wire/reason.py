@@ -161,6 +161,7 @@ if not cython.compiled:
     KEEPALIVE_PROBES = 222
     PATH_MTU_LOWERED = 223
     PATH_MTU_PROBES = 224
+    LOOPBACK_FULL = 225
     # -- IPv6 behind its fixed header, and ICMPv6
     IPV6_NOT_OURS = 130
     IPV6_FRAGMENT = 131
@@ -254,6 +255,7 @@ PROSE: dict[str, str] = {
     "ND_LOOPED_BACK": "our own solicitation, heard back (RFC 7527)",
     "ND_TABLE_FULL": "a neighbour, router, prefix or name server more than is kept",
     "MLD_MALFORMED": "a query that is not as RFC 3810 6.2 has it",
+    "LOOPBACK_FULL": "a frame to ourselves found no room on the loopback",
     "IPV6_SHORT": "shorter than the fixed header",
     "IPV6_BAD_VERSION": "version is not 6",
     "IPV6_BAD_PAYLOAD_LEN": "payload length beyond the frame",

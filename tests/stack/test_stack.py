@@ -22,8 +22,7 @@ def broken() -> Handler:
 @pytest.mark.parametrize(
     ("address", "options", "said"),
     [
-        ("10.0.0.2", {}, "own address"),
-        ("127.0.0.1", {}, "no route|single host"),
+        ("10.0.0.1", {"source": ("127.0.0.1", None)}, "not an address of this stack"),
         ("10.0.0.255", {}, "single host"),
         ("nowhere", {}, "not an IP address"),
         ("2001:db8::1", {}, "no route"),

@@ -14,7 +14,7 @@ from corten.tcp.config import Config
 LONG_PATH = {"delay_ms": 50, "rate": 200_000_000, "queue_len": 1 << 20}
 
 
-def seconds(octets: int = 8 << 20, **config: Any) -> tuple[float, Bottleneck]:
+def seconds(octets: int = 4 << 20, **config: Any) -> tuple[float, Bottleneck]:
     path = Bottleneck(1, config, LONG_PATH)
     return path.finish(path.flow(octets)), path
 
