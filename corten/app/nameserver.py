@@ -50,7 +50,7 @@ def answer(resolver: Resolver, data: bytes, say: Say) -> bool:
     try:
         asked = parse_message(data)
     except DnsMalformed:
-        return False
+        return False  # silent: that is the answer
     if asked.is_response or asked.is_truncated:
         return False
     reply = Message(

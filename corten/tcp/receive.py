@@ -176,6 +176,8 @@ def _continue(host: TcpHost, tcb: Tcb) -> cython.bint:
     fin: cython.bint = queue.take_fin(tcb.rcv_nxt)
     if queue.is_empty():
         tcb.reassembly = None
+    elif tcb.sack_ok:
+        tcb.duplicate_acks_due = 1  # text that carries the acknowledgement carries no SACK blocks
     return fin
 
 
