@@ -28,6 +28,8 @@ PORT = 7000
 # what a segment that waited for an address may break
 WAITING = {"syn_spacing", "reset", "owed", "owed_at_once", "silence", "back_off"}
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
+ADDRESSES_V6 = ("fd00::1", "fd00::2")
+MTU_MIN_V6 = 1280
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 CLEAN_ERRORS = (ConnectionError, TimeoutError)
 
@@ -48,6 +50,12 @@ class Setting:
     dynamic_arp: bool = False
     wrap: str = ""  # "a_iss", "b_iss", "a_ts", "b_ts": start the clock so that this one wraps
     weather_may_kill: bool = False
+    ipv6: bool = False
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Of a and b."""
+        return ADDRESSES_V6 if self.ipv6 else ADDRESSES
 
 
 def build(setting: Setting, seed: int, title: str, start_ns: int = 0) -> tuple[Network, Host, Host]:
@@ -60,14 +68,13 @@ def build(setting: Setting, seed: int, title: str, start_ns: int = 0) -> tuple[N
     wire = network.link(**setting.link)
     a = network.host("a", Config(**setting.a_config), quantum_ns=setting.quantum_ns)
     b = network.host("b", Config(**setting.b_config), quantum_ns=setting.quantum_ns)
-    known = dict(zip(ADDRESSES, MACS, strict=True))
+    known = dict(zip(setting.addresses, MACS, strict=True))
     if setting.dynamic_arp:
         known = {}
         network.checker.excused |= WAITING
     for host, i, offload in ((a, 0, setting.a_offload), (b, 1, setting.b_offload)):
-        host.attach(
-            wire, f"{ADDRESSES[i]}/24", MACS[i], setting.mtu, offload, neighbours=known or None
-        )
+        own = f"{setting.addresses[i]}/24"
+        host.attach(wire, own, MACS[i], setting.mtu, offload, neighbours=known or None)
     return network, a, b
 
 
@@ -79,7 +86,7 @@ def play(setting: Setting, seed: int, title: str, start_ns: int = 0) -> Network:
     talks = [Talk(i, *plans, network=network) for i, plans in enumerate(setting.talks)]
     peers: list[Peer] = []
     for i, talk in enumerate(talks):
-        _start(network, a, b, talk, i, setting.stagger_ms, peers)
+        _start(network, a, b, talk, i, setting, peers)
     network.run_until(lambda: all(map(_settled, talks)), PATIENCE_MS)
     network.run(until_ms=_elapsed_ms(network) + AFTERMATH_MS)
     for peer in peers:
@@ -98,7 +105,7 @@ def _elapsed_ms(network: Network) -> float:
 
 
 def _start(
-    network: Network, a: Host, b: Host, talk: Talk, i: int, stagger_ms: float, peers: list[Peer]
+    network: Network, a: Host, b: Host, talk: Talk, i: int, setting: Setting, peers: list[Peer]
 ) -> None:
     def accept() -> Peer:
         peers.append(Peer(talk.b, network, "b"))
@@ -109,7 +116,8 @@ def _start(
         return peers[-1]
 
     b.listen(PORT + i, accept)
-    network.after(i * stagger_ms, lambda: a.connect("10.0.0.2", PORT + i, begin))
+    there = setting.addresses[1]
+    network.after(i * setting.stagger_ms, lambda: a.connect(there, PORT + i, begin))
 
 
 def _settled(talk: Talk) -> bool:
@@ -157,7 +165,7 @@ def wrap_time(setting: Setting, seed: int, title: str) -> int:
     timestamps of a first run at time 0 tell, for they go with the clock (RFC 6528, RFC 7323)."""
     network, a, b = build(setting, seed, title)
     talk = Talk(0, *setting.talks[0], network=network)
-    _start(network, a, b, talk, 0, 0, [])
+    _start(network, a, b, talk, 0, setting, [])
     network.run(until_ms=5000)
     who, what = setting.wrap.split("_")
     for (host, _), end in network.checker.ends.items():
@@ -178,6 +186,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], bool]] = {
     "newreno": ({"sack": False, "timestamps": False, "window_scale": False}, False),
     "reno": ({"congestion": "reno", "sack": False, "nagle": True}, False),
     "offload": ({"receive_buffer": 65535}, True),
+    "ipv6": ({}, False),
+    "ipv6 offload": ({"receive_buffer": 65535}, True),
 }
 
 
@@ -194,6 +204,7 @@ def session(
     faults = tuple(faults)
     config, offload = VARIANTS[variant]
     config = {"receive_buffer": 8192, **config}
+    over_ipv6 = variant.startswith("ipv6")
     setting = Setting(
         ((plan, plan),),
         link={"delay_ms": 5, "faults": faults},
@@ -201,8 +212,9 @@ def session(
         b_config=config,
         a_offload=offload,
         b_offload=offload,
-        dynamic_arp=True,
+        dynamic_arp=not over_ipv6,
         weather_may_kill=may_fail,
+        ipv6=over_ipv6,
     )
     what = ", ".join(map(str, faults))
     return play(setting, seed, f"session({seed}) of {variant}, faults: {what}")
@@ -283,7 +295,7 @@ def random_setting(chance: Chance) -> Setting:
     """A network and its conversations by chance."""
     talks = tuple(random_talk(chance) for _ in range(any_of(chance, 1, 1, 1, 2, 5)))
     weather = random_weather(chance)
-    return Setting(
+    found = Setting(
         talks,
         random_config(chance),
         random_config(chance),
@@ -302,6 +314,9 @@ def random_setting(chance: Chance) -> Setting:
         dynamic_arp=chance.below(4) == 0,
         weather_may_kill=weather.loss >= 0.2,
     )
+    if found.mtu >= MTU_MIN_V6 and chance.below(2) > 0:
+        return replace(found, ipv6=True, dynamic_arp=False)
+    return found
 
 
 def random(seed: int) -> Network:

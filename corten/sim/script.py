@@ -44,6 +44,9 @@ from corten.sim.recorder import App
 from corten.sim.rules import Limits
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
+HERE_V6, THERE_V6 = "fd00::1", "fd00::2"
+IPV6 = False  # what `Trace(ipv6=…)` is when it is not told
+IPV6_MORE = 20  # octets of its header beyond IPv4's
 HERE_MAC, THERE_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 PEER_ISN = 100_000
 PEER_PORT = 40_000
@@ -108,9 +111,11 @@ class Trace:
         check: bool = True,
         tolerance_ms: float = 1.0,
         limits: Limits | None = None,
+        ipv6: bool | None = None,
         **config: Any,
     ) -> None:
-        """`config`: settings of the stack's TCP, as `rto_min_ns=…`; `isn`: the peer's."""
+        """`config`: settings of the stack's TCP, as `rto_min_ns=…`; `isn`: the peer's. `ipv6`: over
+        a link so much wider that the segments are those of the same trace over IPv4."""
         if limits is None:
             limits = Limits(mtu=mtu, rto_floor_ns=config.get("rto_min_ns", 200 * MILLISECOND))
         self.network = Network(seed, limits, "a trace", start_ms * MILLISECOND)
@@ -122,8 +127,12 @@ class Trace:
         self.flows = {PEER_PORT: self.flow}
         self.link = self.network.link(delay_ms=0)
         self.host = self.network.host("stack", self._config(stack, config), stack)
+        over_ipv6 = IPV6 if ipv6 is None else ipv6
+        self.here, self.there = (HERE_V6, THERE_V6) if over_ipv6 else (HERE, THERE)
+        known = {self.there: THERE_MAC}
+        width = mtu + IPV6_MORE if over_ipv6 else mtu
         self.port = self.host.attach(
-            self.link, f"{HERE}/24", HERE_MAC, mtu, offload, neighbours={THERE: THERE_MAC}
+            self.link, f"{self.here}/24", HERE_MAC, width, offload, neighbours=known
         )
         self.peer = Peer(self)
         self.peer_port = PeerPort(self.peer)
@@ -217,7 +226,7 @@ class Trace:
         payload = pattern(seq, data) if isinstance(data, int) else data
         bits = flags_value(flags)
         segment = Segment(
-            THERE, HERE, flow.port, flow.stack_port,
+            self.there, self.here, flow.port, flow.stack_port,
             (flow.isn + seq) & 0xFFFFFFFF,
             ((flow.iss or 0) + ack) & 0xFFFFFFFF if bits & ACK else 0,
             bits, flow.win, self._options(bits, options), payload, HERE_MAC, THERE_MAC, ecn=ecn,
@@ -366,7 +375,7 @@ class Trace:
         """The application connects, the SYN went out."""
         self.apps.append(App(self))
         app = self.apps[-1]
-        app.connection = self.host.connect(THERE, port, lambda: app, **options)
+        app.connection = self.host.connect(self.there, port, lambda: app, **options)
         self.breathe()
         if self.peer.heard:
             segment = self.peer.heard[0][1]

@@ -31,11 +31,11 @@ def agreed(active: bool = False, **options: Any) -> Trace:
 
 def opening(t: Trace, flags: str) -> None:
     """The application connects; the SYN says so much of ECN."""
-    from corten.sim.script import THERE, App, Flow
+    from corten.sim.script import App, Flow
 
     t.apps.append(App(t))
     app = t.apps[-1]
-    app.connection = t.host.connect(THERE, 80, lambda: app)
+    app.connection = t.host.connect(t.there, 80, lambda: app)
     t.breathe()
     segment = t.peer.heard[0][1]
     t.flow = t.flows[80] = Flow(80, t.isn)
