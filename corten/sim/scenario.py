@@ -237,6 +237,24 @@ def random_config(chance: Chance) -> dict[str, Any]:
         "initial_window": any_of(chance, 1, 2, 10),
         "send_high_water": any_of(chance, 4096, 64 * 1024, 512 * 1024),
         "send_low_water": any_of(chance, 0, 1024, 4096),
+        "ecn": any_of(chance, "passive", "passive", "on", "off"),
+        "pacing": chance.below(4) == 0,
+        "syn_cookies": any_of(chance, "auto", "auto", "always", "off"),
+        "keepalive_ns": any_of(chance, 0, 0, 0, 200, 5000) * 1_000_000,
+        "keepalive_interval_ns": any_of(chance, 300, 2000) * 1_000_000,
+        "rfc1337": chance.below(2) > 0,
+        **random_growth(chance),
+    }
+
+
+def random_growth(chance: Chance) -> dict[str, Any]:
+    """Buffers that grow by themselves; half the ends have none."""
+    if chance.below(2):
+        return {}
+    return {
+        "receive_buffer_max": any_of(chance, 1, 4) << 20,
+        "send_buffer_max": any_of(chance, 1, 4) << 20,
+        "buffer_memory": any_of(chance, 0, 1 << 20, 256 << 20),
     }
 
 
@@ -291,14 +309,25 @@ def random_weather(chance: Chance) -> Weather:
     )
 
 
+def _has_ghosts(talks: tuple[tuple[Plan, Plan], ...], weather: Weather) -> bool:
+    """Whether the first ACK of a connection may come again after its end: to a listener that keeps
+    no state it opens another one (RFC 4987 3.6)."""
+    ends = {plan.close for talk in talks for plan in talk}
+    return weather != Weather() or bool(ends & {"abort", "raise"})
+
+
 def random_setting(chance: Chance) -> Setting:
     """A network and its conversations by chance."""
     talks = tuple(random_talk(chance) for _ in range(any_of(chance, 1, 1, 1, 2, 5)))
     weather = random_weather(chance)
+    a_config, b_config = random_config(chance), random_config(chance)
+    a_config["mss"] = b_config["mss"] = any_of(chance, 0, 0, 0, 536, 200)
+    if _has_ghosts(talks, weather) and b_config["syn_cookies"] == "always":
+        b_config["syn_cookies"] = "auto"
     found = Setting(
         talks,
-        random_config(chance),
-        random_config(chance),
+        a_config,
+        b_config,
         {
             "delay_ms": any_of(chance, 0.01, 1, 10, 80),
             "rate": any_of(chance, 0, 0, 1_000_000, 10_000_000, 1_000_000_000),
