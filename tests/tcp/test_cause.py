@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+from typing import Any, ClassVar
 
 import pytest
 
+from corten.endpoint.handler import Handler
 from corten.sim.script import Trace
 from tests.tcp.test_icmp_error import error
 
@@ -87,6 +89,38 @@ def test_once_established_it_is_the_cause_only_of_a_timeout() -> None:
     t.advance(130 * SECOND)
     assert isinstance(t.app.error, OSError) and t.app.error.errno == errno.EHOSTUNREACH
     t.heard()
+    t.finish()
+
+
+@pytest.mark.requirement("SHLD-20")
+def test_who_does_not_want_to_know_is_not_told() -> None:
+    """A handler without `on_trouble` hears of the end alone."""
+
+    class Deaf(Handler):
+        told: ClassVar[list[str]] = []
+
+        def on_open(self, connection: Any) -> None:
+            self.told.append("open")
+
+        def on_close(self, connection: Any, error: Exception | None) -> None:
+            self.told.append("close")
+
+    t = Trace(check=False)
+    t.accept = Deaf  # type: ignore[assignment]
+    t.send(0, "S", seq=0, mss=1460)
+    t.expect(0, "S.", seq=0, ack=1)
+    t.send(0, ".", seq=1, ack=1)
+    (connection,) = t.host.stack.connections()
+    connection.send(b"x")
+    t.breathe()
+    t.expect(0, ".", data=1)
+    error(t, code=1, seq=1)
+    t.advance(1500)  # beyond R1
+    assert Deaf.told == ["open"]
+    t.advance(130 * SECOND)
+    assert Deaf.told == ["open", "close"]
+    t.heard()
+    t.apps.clear()
     t.finish()
 
 
