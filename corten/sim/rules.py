@@ -239,8 +239,8 @@ def acknowledgement(end: End, segment: Segment, now: int, limits: Limits, fail: 
 
 
 def right_edge(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:
-    """The window's right edge never retreats (RFC 9293 SHLD-14), but for the scale's rounding; and a
-    SYN said again can say no more than 64 KiB, whatever was said since (RFC 7323 2.2)."""
+    """The window's right edge never retreats (RFC 9293 SHLD-14), but for the scale's rounding; and
+    a SYN said again can say no more than 64 KiB, whatever was said since (RFC 7323 2.2)."""
     again = segment.flags & SYN and segment.window == 0xFFFF and end.edge_sent is not None
     if not segment.flags & ACK or again:
         return
