@@ -12,7 +12,7 @@ from typing import Any
 
 from corten.drill.constant import CODE_NAMES
 from corten.drill.error import Differs
-from corten.drill.stream import Stream
+from corten.drill.stream import STATES, Stream
 
 _CA_STATES = {"open": 0, "disorder": 1, "cwr": 2, "fast": 3, "recovery": 3, "loss": 4}
 # tcpi name: (key of info(), what one of it is worth): seconds become microseconds
@@ -39,12 +39,15 @@ _SEGMENTS = {
 _SSTHRESH_INFINITE = 0x7FFFFFFF
 
 
-def variables(stream: Stream | None, is_bsd: bool = False) -> dict[str, Any]:
+def variables(
+    stream: Stream | None, is_bsd: bool = False, is_listening: bool = False
+) -> dict[str, Any]:
     """What TCP_INFO would say of a connection. `is_bsd`: the dialect whose states count otherwise
     and whose windows are octets."""
-    names: dict[str, Any] = {"tcpi_state": 7}
     if stream is None or stream.connection is None:
-        return names
+        state = "LISTEN" if is_listening else "CLOSED"
+        return {"tcpi_state": CODE_NAMES[f"TCPI_{state}"] if is_bsd else STATES[state]}
+    names: dict[str, Any] = {}
     info = stream.connection.info()
     names["tcpi_state"] = _state(stream, is_bsd)
     names["tcpi_ca_state"] = _CA_STATES.get(str(info.get("recovery")), 0)

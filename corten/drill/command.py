@@ -15,6 +15,7 @@ from typing import Any
 from corten.drill.error import Differs, Unsupported
 
 MS = 1_000_000
+BUFFER_MAX = 1 << 29  # what Config allows: the largest window shift follows from it
 _PASSED_OVER = (
     "nstat", "ethtool", "tc", "sleep", "sync", "true", "echo", "kldstat", "kldload", "sh", "exit",
     "tcpdrop", "modprobe", "sysctl_restore", "rm", "cat", "export", "set", "ifconfig", "ip",
@@ -55,7 +56,7 @@ class Settings:
             self._bsd(key.removeprefix("net.inet.tcp."), value)
         elif key == "kern.ipc.maxsockbuf":
             # the scale FreeBSD offers follows from the largest buffer there may be
-            self.put("receive_buffer_max", int(value))
+            self.put("receive_buffer_max", min(int(value), BUFFER_MAX))
 
     def _linux(self, name: str, words: list[str]) -> None:
         number = int(words[0], 0) if words and words[0].lstrip("-").isdigit() else 0
@@ -67,9 +68,9 @@ class Settings:
             "congestion_control": lambda: self.put("congestion", words[0]),
             "synack_retries": lambda: self.put("syn_ack_retries", number),
             "syn_retries": lambda: self.put("syn_retries", number),
-            "keepalive_time": lambda: self.put("keepalive_idle_ns", number * 1000 * MS),
+            "keepalive_time": lambda: self.reported.update(TCP_KEEPIDLE=number),
             "keepalive_intvl": lambda: self.put("keepalive_interval_ns", number * 1000 * MS),
-            "keepalive_probes": lambda: self.put("keepalive_probes", number),
+            "keepalive_probes": lambda: self.put("keepalive_count", number),
             "fin_timeout": lambda: self.put("fin_wait_ns", number * 1000 * MS),
             "ecn": lambda: self.put("ecn", _ECN.get(number, "off")),
             "frto": lambda: self.put("frto", number != 0),
@@ -78,9 +79,9 @@ class Settings:
         if name in simple:
             simple[name]()
         elif name == "rmem" and len(words) == 3:
-            # half of what is charged is window; scaling follows from the largest
+            # half of what is charged is window; the shift follows from the largest
             self.put("receive_buffer", max(2048, int(words[1]) // 2))
-            self.put("receive_buffer_max", max(2048, int(words[2])))
+            self.put("receive_buffer_max", min(max(2048, int(words[2])), BUFFER_MAX))
 
     def _bsd(self, name: str, value: str) -> None:
         number = int(value) if value.lstrip("-").isdigit() else 0
@@ -92,9 +93,9 @@ class Settings:
             "rexmit_slop": lambda: self.put("rto_min_ns", number * MS),
             "rexmit_min": lambda: self.put("rto_min_ns", number * MS),
             "keepinit": lambda: self.put("syn_timeout_ns", number * MS),
-            "keepidle": lambda: self.put("keepalive_idle_ns", number * MS),
+            "keepidle": lambda: self.reported.update(TCP_KEEPIDLE=number // 1000),
             "keepintvl": lambda: self.put("keepalive_interval_ns", number * MS),
-            "keepcnt": lambda: self.put("keepalive_probes", number),
+            "keepcnt": lambda: self.put("keepalive_count", number),
             "syncookies_only": lambda: self.put("syn_cookies", "always" if number else "auto"),
         }
         if name == "rfc1323":

@@ -30,6 +30,10 @@ CODE_NAMES = {
     "TCPI_SYN_RECEIVED": 3, "TCPI_ESTABLISHED": 4, "TCPI_CLOSE_WAIT": 5, "TCPI_FIN_WAIT_1": 6,
     "TCPI_CLOSING": 7, "TCPI_LAST_ACK": 8, "TCPI_FIN_WAIT_2": 9, "TCPI_TIME_WAIT": 10,
 }  # fmt: skip
+_OWN |= {f"IPTOS_DSCP_CS{i}": i << 5 for i in range(8)}
+_OWN |= {f"IPTOS_DSCP_AF{i}{k}": i << 5 | k << 3 for i in range(1, 5) for k in range(1, 4)}
+_OWN |= {"IPTOS_DSCP_EF": 0xB8, "IPTOS_LOWDELAY": 0x10, "IPTOS_THROUGHPUT": 8}
+_OWN |= {"IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_PMTUDISC_PROBE": 3}
 _PREFIXES = ("AF_", "SOCK_", "SOL_", "IPPROTO_", "MSG_", "SO_", "TCP_", "IP_", "IPV6_")
 
 

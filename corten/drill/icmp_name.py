@@ -19,7 +19,8 @@ V4_CODES = {
     "frag_needed": 4, "source_route_failed": 5, "net_unknown": 6, "host_unknown": 7,
     "source_host_isolated": 8, "net_prohibited": 9, "host_prohibited": 10,
     "net_unreachable_for_tos": 11, "host_unreachable_for_tos": 12, "packet_filtered": 13,
-    "precedence_violation": 14, "precedence_cutoff": 15, "exceeded_ttl": 0, "exceeded_frag_time": 1,
+    "precedence_violation": 14, "precedence_cutoff": 15, "exceeded_ttl": 0,
+    "ttl_exceeded_in_transit": 0, "exceeded_frag_time": 1,
 }  # fmt: skip
 V6_CODES = {
     "net_unreachable": 0, "no_route": 0, "admin_prohibited": 1, "not_neighbour": 2,

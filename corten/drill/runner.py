@@ -199,7 +199,9 @@ class Runner:
             self.commands.run(action.text)
             self.calls.options.doubles = self.settings.is_linux
         elif isinstance(action, Code):
-            values = variables(self.sockets.newest, self.settings.is_bsd)
+            tracked = self.sockets.tracked
+            listens = tracked is not None and tracked.listener is not None
+            values = variables(self.sockets.newest, self.settings.is_bsd, listens)
             self.codes.run(action.text, values)
 
     # -- packets in -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import errno
 from typing import Any
 
 from corten.drill.error import Unsupported
+from corten.drill.reader import await_word
 from corten.drill.sockets import Socket, SocketError, Sockets
 
 MS = 1_000_000
@@ -20,14 +21,13 @@ IGNORED = {
     "TCP_QUICKACK", "TCP_NOTSENT_LOWAT", "TCP_LINGER2", "IP_MTU_DISCOVER", "IPV6_MTU_DISCOVER",
     "IP_FREEBIND", "IPV6_V6ONLY", "IPV6_USE_MIN_MTU",
 }  # fmt: skip
-FLAGS = {"SO_KEEPALIVE": "keepalive", "TCP_NODELAY": "nagle"}
+KEEPALIVE_IDLE = 7200  # seconds, where the application says nothing else (MUST-28)
 TIMES = {  # option: setting, nanoseconds of one unit
-    "TCP_KEEPIDLE": ("keepalive_idle_ns", SECOND),
     "TCP_KEEPINTVL": ("keepalive_interval_ns", SECOND),
     "TCP_USER_TIMEOUT": ("user_timeout_ns", MS),
     "TCP_KEEPINIT": ("syn_timeout_ns", SECOND),
 }
-NUMBERS = {"TCP_KEEPCNT": "keepalive_probes", "IP_TTL": "ttl", "IPV6_UNICAST_HOPS": "ttl"}
+NUMBERS = {"TCP_KEEPCNT": "keepalive_count", "IP_TTL": "ttl", "IPV6_UNICAST_HOPS": "ttl"}
 _TOS = ("IP_TOS", "IPV6_TCLASS")
 _TCP_LEVELS = ("SOL_TCP", "IPPROTO_TCP")
 
@@ -53,10 +53,12 @@ class Options:
             self._buffer(socket, name, value)
         elif name == "TCP_CONGESTION":
             self._apply(socket, "congestion", str(value))
-        elif name in FLAGS:
-            self._apply(socket, FLAGS[name], not value if name == "TCP_NODELAY" else bool(value))
-            if name == "TCP_NODELAY":
-                self._wake(socket)
+        elif name == "TCP_NODELAY":
+            self._apply(socket, "nagle", not value)
+            self._wake(socket)
+        elif name in ("SO_KEEPALIVE", "TCP_KEEPIDLE"):
+            socket.options[name] = value
+            self._keep_alive(socket)
         elif name in TIMES:
             setting, unit = TIMES[name]
             if value < 0:
@@ -84,17 +86,35 @@ class Options:
             socket.send_buffer = size
         else:
             self._apply(socket, "receive_buffer", max(size, 2048))
+            self._apply(socket, "receive_buffer_max", max(size, 2048))  # and it does not grow
 
     def _apply(self, socket: Socket, setting: str, value: Any) -> None:
         """For connections to come, and for the one there is."""
         config = self.sockets.world.stack.config
         if not hasattr(config, setting):
             raise SocketError("ENOPROTOOPT")
-        config.with_settings({setting: value})  # CortenError for an impossible value
+        changed = {**socket.settings, setting: value}
+        if setting == "receive_buffer":
+            changed["receive_buffer_max"] = value
+        config.with_settings(changed)  # CortenError for an impossible value
         socket.settings[setting] = value
         stream = socket.stream
         if stream is not None and stream.connection is not None and not stream.is_over:
             setattr(stream.connection.config, setting, value)
+
+    def _keep_alive(self, socket: Socket) -> None:
+        """Whether, and after how long, a silent peer is asked."""
+        idle = socket.options.get("TCP_KEEPIDLE", self._keep_idle())
+        self._apply(
+            socket, "keepalive_ns", idle * SECOND if socket.options.get("SO_KEEPALIVE") else 0
+        )
+        stream = socket.stream
+        if stream is not None and stream.is_open and not stream.is_over:
+            await_word(stream.connection)
+
+    def _keep_idle(self) -> int:
+        """Seconds, as a command has set them."""
+        return self.sockets.reported.get("TCP_KEEPIDLE", KEEPALIVE_IDLE)
 
     def _wake(self, socket: Socket) -> None:
         """What a setting held back goes now."""
@@ -139,9 +159,12 @@ class Options:
                 raise SocketError("ENOPROTOOPT")
             return socket.settings.get(setting, getattr(config, setting, None))
 
-        if name in FLAGS:
-            found = bool(value(FLAGS[name]))
-            return int(not found if name == "TCP_NODELAY" else found)
+        if name == "TCP_NODELAY":
+            return int(not value("nagle"))
+        if name == "SO_KEEPALIVE":
+            return int(value("keepalive_ns") != 0)
+        if name == "TCP_KEEPIDLE":
+            return socket.options.get(name, self._keep_idle())
         if name in TIMES:
             setting, unit = TIMES[name]
             return value(setting) // unit
@@ -158,11 +181,11 @@ class Options:
         raise self._unknown(level, name)
 
     def _receive_buffer(self, socket: Socket) -> int:
-        """What the receive window is made of; `reported` before a connection has rounded it."""
+        """What the receive window is made of; `reported` until the peer's SYN has rounded it."""
         config = self.sockets.world.stack.config
         size = int(socket.settings.get("receive_buffer", config.receive_buffer))
         stream = socket.stream
-        if (stream is None or not stream.is_open) and "SO_RCVBUF" in self.sockets.reported:
+        if (stream is None or not stream.has_met()) and "SO_RCVBUF" in self.sockets.reported:
             return self.sockets.reported["SO_RCVBUF"]
         return size
 

@@ -16,6 +16,7 @@ from corten.endpoint.error import CortenError
 BIND_PORT = 8080
 CONNECT_PORT = 8080
 SEND_BUFFER = 512 * 1024
+SECOND_NS = 1_000_000_000
 
 
 class SocketError(Exception):
@@ -70,7 +71,8 @@ class Sockets:
         self.defaults = defaults
         self.open: dict[int, Socket] = {}
         self.streams: list[Stream] = []  # all there ever were
-        self.newest: Stream | None = None
+        self.newest: Stream | None = None  # the connection that code looks at
+        self.tracked: Socket | None = None  # the newest socket that was made
         self.reported: dict[str, int] = {}  # options that a dialect reports otherwise at first
         self.bind_port = BIND_PORT
         self.connect_port = CONNECT_PORT
@@ -83,7 +85,9 @@ class Sockets:
     # -- making -----------------------------------------------------------------------------
 
     def socket(self) -> int:
-        return self._add(Socket(dict(self.defaults)))
+        self.tracked = Socket(dict(self.defaults))
+        self.newest = None
+        return self._add(self.tracked)
 
     def _add(self, socket: Socket) -> int:
         fd = 3
@@ -280,6 +284,8 @@ class Sockets:
             self.release(socket)
             onoff, seconds = socket.options.get("SO_LINGER", (0, 0))
             unread = socket.stream.ready_len() > 0 and not socket.read_is_shut
+            if onoff and seconds and socket.stream.connection is not None:
+                socket.stream.connection.config.linger_ns = seconds * SECOND_NS
             self._drop(socket.stream, reset=unread or (onoff != 0 and seconds == 0))
         return 0
 

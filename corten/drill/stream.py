@@ -20,7 +20,7 @@ from corten.endpoint.handler import Handler
 if TYPE_CHECKING:
     from corten.drill.sockets import Socket
 
-_STATES = {
+STATES = {
     "ESTABLISHED": 1, "SYN-SENT": 2, "SYN-RECEIVED": 3, "FIN-WAIT-1": 4, "FIN-WAIT-2": 5,
     "TIME-WAIT": 6, "CLOSED": 7, "CLOSE-WAIT": 8, "LAST-ACK": 9, "LISTEN": 10, "CLOSING": 11,
 }  # fmt: skip
@@ -105,6 +105,10 @@ class Stream(Handler):
             return True
         return bool(self.connection is not None and self.connection.fin_received)
 
+    def has_met(self) -> bool:
+        """Whether the peer's SYN has come."""
+        return self.is_open or (self.connection is not None and self.state() == "SYN-RECEIVED")
+
     def queued_len(self) -> int:
         """Octets written and not yet acknowledged."""
         return 0 if self.is_over or self.connection is None else int(self.connection.queued_len())
@@ -152,4 +156,4 @@ class Stream(Handler):
 
     def state_number(self) -> int:
         """The state as Linux counts it in tcpi_state."""
-        return _STATES.get(self.state(), 7)
+        return STATES.get(self.state(), 7)
