@@ -1,5 +1,5 @@
-"""The compiled doors of a connection, for Python: reading a part of what is ready, and what a socket
-option changes of one that lives already."""
+"""The compiled doors of a connection, for Python: reading a part of what is ready, and what a
+socket option changes of one that lives already."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def opening_failed(host: TcpHost, tcb: Tcb, address: str) -> cython.void:
 @cython.cfunc
 @cython.exceptval(check=False)
 def _place(tcb: Tcb) -> cython.void:
-    tcb.snd_una = tcb.iss
+    tcb.snd_una = tcb.snd_sml = tcb.iss
     tcb.snd_nxt = seq_add(tcb.iss, 1)
     tcb.snd_end = tcb.snd_nxt
 

@@ -186,18 +186,29 @@ def _avoid_silly(
     mss: cython.Py_ssize_t = tcb.snd_mss
     if length >= mss:
         if length == waiting and not (
-            tcb.config.nagle and length % mss != 0 and tcb.snd_nxt != tcb.snd_una
+            tcb.config.nagle and length % mss != 0 and _has_small_out(tcb)
         ):
             return length
         return length - length % mss  # the rest rides with what comes after it
     idle: cython.bint = tcb.snd_nxt == tcb.snd_una
-    if length == waiting and (idle or not tcb.config.nagle or tcb.fin_queued):
+    if length == waiting and (
+        idle or not tcb.config.nagle or tcb.fin_queued or not _has_small_out(tcb)
+    ):
         return length
     if length == usable and usable < waiting and 2 * length >= tcb.max_snd_wnd:
         return length
     if idle and length == allowed and allowed <= usable:
         return length  # nothing is in flight: a window below one segment must not stop us
     return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _has_small_out(tcb: Tcb) -> cython.bint:
+    """Whether a segment below a whole one is unacknowledged: Nagle waits for that one alone, so
+    that the end of a large write need not (RFC 9293 A.3)."""
+    return seq_lt(tcb.snd_una, tcb.snd_sml) and seq_le(tcb.snd_sml, tcb.snd_nxt)
 
 
 @cython.cfunc
@@ -226,6 +237,8 @@ def _send_one(
         tcb.fin_sent = True
         tcb.state = FIN_WAIT_1 if tcb.state == ESTABLISHED else LAST_ACK
     _note_sent(host, tcb, seq_add(tcb.snd_nxt, taken), now)
+    if tcb.config.nagle and sent % tcb.snd_mss != 0:
+        tcb.snd_sml = tcb.snd_nxt
     return taken
 
 

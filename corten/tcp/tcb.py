@@ -49,6 +49,7 @@ class Tcb(Connection):
     snd_wnd: cython.uint  # octets, already scaled
     snd_wl1: cython.uint  # SEG.SEQ of the last window update
     snd_wl2: cython.uint  # SEG.ACK of the last window update
+    snd_sml: cython.uint  # end of the last segment below a whole one, for Nagle
     max_snd_wnd: cython.uint  # the largest window the peer ever gave
     snd_shift: cython.uint  # what the peer's windows are shifted by
     snd_mss: cython.uint  # payload octets of a segment, options taken off
@@ -202,7 +203,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
 def _clear_send(tcb: Tcb) -> cython.void:
     tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.snd_end = tcb.snd_wnd = 0
     tcb.snd_wl1 = tcb.snd_wl2 = tcb.max_snd_wnd = tcb.snd_shift = 0
-    tcb.snd_mss = tcb.peer_mss = tcb.snd_buf = 0
+    tcb.snd_mss = tcb.peer_mss = tcb.snd_buf = tcb.snd_sml = 0
     tcb.fin_queued = tcb.fin_sent = tcb.blocked = False
     tcb.next_offset = tcb.first_offset = 0
 

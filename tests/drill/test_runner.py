@@ -23,6 +23,7 @@ ECHO = (
 )
 CLIENT = """
 0   socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0  setsockopt(3, SOL_SOCKET, SO_RCVBUF, [300000], 4) = 0
 +0...0.1 connect(3, ..., ...) = 0
 +0  > S 0:0(0) <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 3>
 +.1 < S. 7000:7000(0) ack 1 win 5792 <mss 1460,sackOK,TS val 700 ecr 100,nop,wscale 7>

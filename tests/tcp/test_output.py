@@ -283,3 +283,18 @@ def test_sequence_numbers_that_wrap() -> None:
         t.send(0, "F.", seq=21, ack=1)
         t.expect(0, ".", ack=22)
         t.finish()
+
+
+@pytest.mark.requirement("RFC 9293 SHLD-7", "RFC 9293 A.3")
+def test_nagle_does_not_hold_the_end_of_a_large_write() -> None:
+    """Only a small segment that is out holds another one back."""
+    t = Trace(check=False, nagle=True).established(mss=1000)
+    t.app.send(b"a" * 1500)
+    t.expect(0, ".", seq=1, data=1000)
+    t.expect(0, ".", seq=1001, data=500)
+    t.app.send(b"b" * 1500)
+    t.expect(0, ".", seq=1501, data=1000)
+    t.expect_nothing()
+    t.send(0, ".", seq=1, ack=1501)
+    t.expect(0, ".", seq=2501, data=500)
+    t.finish()
