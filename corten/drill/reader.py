@@ -33,3 +33,11 @@ def await_word(connection: Connection) -> cython.void:
         host: TcpHost = tcb.host
         tcb.end_at = tcb.heard_at + tcb.config.keepalive_ns
         retime(host, tcb)
+
+
+@cython.ccall
+def wake(connection: Connection) -> cython.void:
+    """A setting that held something back has changed: let the connection send."""
+    tcb: Tcb = cython.cast(Tcb, connection)
+    host: TcpHost = tcb.host
+    host.mark(tcb)

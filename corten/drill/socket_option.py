@@ -11,7 +11,7 @@ import errno
 from typing import Any
 
 from corten.drill.error import Unsupported
-from corten.drill.reader import await_word
+from corten.drill.reader import await_word, wake
 from corten.drill.sockets import Socket, SocketError, Sockets
 
 MS = 1_000_000
@@ -120,7 +120,7 @@ class Options:
         """What a setting held back goes now."""
         stream = socket.stream
         if stream is not None and stream.connection is not None and not stream.is_over:
-            self.sockets.world.stack.host.mark(stream.connection)
+            wake(stream.connection)
 
     # -- getting ----------------------------------------------------------------------------
 
