@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from corten.drill.expect import parse_entries
+from corten.drill.known import KNOWN
 from corten.drill.leniency import Leniency
 from corten.drill.outcome import Plan
 from corten.drill.parameters import Parameters
@@ -32,12 +33,13 @@ def plan_of(
         if not sign or not name:
             raise CortenError(f"--define {item}: write NAME=VALUE")
         defines[name] = value
-    entries = []
+    entries = parse_entries(KNOWN, "known deviations")
     if expect_file is not None:
         try:
-            entries = parse_entries(Path(expect_file).read_text(encoding="utf-8"), expect_file)
+            text = Path(expect_file).read_text(encoding="utf-8")
         except OSError as error:
             raise CortenError(f"expect file {expect_file}: {error.strerror}") from None
+        entries = parse_entries(text, expect_file) + entries
     return Plan(
         Parameters(ip_version=ip_version, mtu=mtu),
         defines,
