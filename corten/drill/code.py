@@ -28,7 +28,8 @@ _PLAIN = {
     "tcpi_advmss": ("advertised_mss", 1), "tcpi_pmtu": ("path_mtu", 1),
     "tcpi_last_data_sent": ("last_sent", 1e3), "tcpi_last_data_recv": ("last_received", 1e3),
     "tcpi_segs_in": ("segments_in", 1), "tcpi_segs_out": ("segments_out", 1),
-    "tcpi_notsent_bytes": ("unsent", 1), "tcpi_probes": ("probes", 1), "tcpi_dsack_dups": ("dsacks", 1),
+    "tcpi_notsent_bytes": ("unsent", 1), "tcpi_probes": ("probes", 1),
+    "tcpi_dsack_dups": ("dsacks", 1),
     "tcpi_reord_seen": ("reordering_seen", 1), "tcpi_bytes_acked": ("acked_octets", 1),
     "tcpi_bytes_received": ("received", 1), "tcpi_delivered_ce": ("delivered_ce", 1),
 }  # fmt: skip

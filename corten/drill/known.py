@@ -19,9 +19,9 @@ KNOWN = """
 
 # the older rules of RFC 793 for RST and SYN, which the scripts turn on
 *-insecure-*      | flags . instead of R.*    | RFC 5961 4.2 | a SYN is challenged, whatever it hits
-*-insecure-*      | getsockopt SO_ERROR: 0 instead of 104 | RFC 5961 3.2 | only a RST at RCV.NXT counts
-*-insecure-*      | getsockopt SO_ERROR: 0 instead of 111 | RFC 5961 3.2 | only a RST at RCV.NXT counts
-*-insecure-*      | ? connections in SYN_RCVD instead of ? | RFC 5961 3.2 | only a RST at RCV.NXT counts
+*-insecure-*      | getsockopt SO_ERROR: 0 instead of 104 | RFC 5961 3.2 | only RCV.NXT counts
+*-insecure-*      | getsockopt SO_ERROR: 0 instead of 111 | RFC 5961 3.2 | only RCV.NXT counts
+*-insecure-*      | ? connections in SYN_RCVD instead of ? | RFC 5961 3.2 | only RCV.NXT counts
 *syn-time-wait*-insecure-* | flags S. instead of R.* | RFC 9293 3.10.7.4 | MAY-2: a later SYN reopens
 
 # FreeBSD's window is its whole buffer, more than the 65535 that it announced
