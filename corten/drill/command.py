@@ -21,6 +21,7 @@ _PASSED_OVER = (
     "tcpdrop", "modprobe", "sysctl_restore", "rm", "cat", "export", "set", "ifconfig", "ip",
 )  # fmt: skip
 _ECN = {0: "off", 1: "on", 2: "passive"}
+_COOKIES = {0: "off", 1: "auto", 2: "always"}
 _COUNTED = re.compile(r"grep\s+-c\s+(\w+)\s*\|\s*grep\s+(\d+)")
 _LISTED = re.compile(r"grep\s+'?(CLOSED|TIME_WAIT|SYN_RCVD|ESTABLISHED)'?\s*$")
 
@@ -68,6 +69,7 @@ class Settings:
             "congestion_control": lambda: self.put("congestion", words[0]),
             "synack_retries": lambda: self.put("syn_ack_retries", number),
             "syn_retries": lambda: self.put("syn_retries", number),
+            "syncookies": lambda: self.put("syn_cookies", _COOKIES.get(number, "auto")),
             "keepalive_time": lambda: self.reported.update(TCP_KEEPIDLE=number),
             "keepalive_intvl": lambda: self.put("keepalive_interval_ns", number * 1000 * MS),
             "keepalive_probes": lambda: self.put("keepalive_count", number),

@@ -22,7 +22,7 @@ KNOWN = """
 *-insecure-* | getsockopt SO_ERROR: 0 instead of 104 | RFC 5961 3.2 | only RCV.NXT counts
 *-insecure-* | getsockopt SO_ERROR: 0 instead of 111 | RFC 5961 3.2 | only RCV.NXT counts
 *-insecure-* | ? connections in SYN_RCVD instead of ? | RFC 5961 3.2 | only RCV.NXT counts
-*syn-time-wait*-insecure-* | flags S. instead of R.* | RFC 9293 3.10.7.4 | MAY-2: a later SYN reopens
+*syn-time-wait*-insecure-* | flags S. instead of R.* | RFC 9293 3.10.7.4 | MAY-2: it reopens
 
 # FreeBSD's window is its whole buffer, more than the 65535 that it announced
 *-right-edge-* | nothing was sent: > .* | RFC 5961 3.2 | beyond the window that was announced
@@ -31,17 +31,21 @@ KNOWN = """
 
 # segments that are not acceptable are answered (3.10.7.4, first); FreeBSD takes their ACK instead,
 # and the original does not look at what is sent behind the last event
-*last-ack* | unexpected at *> . 2:2(0) ack 2 win * | RFC 9293 3.10.7.4 | unacceptable: answered
-*close-wait* | unexpected at *> . 2:2(0) ack 2 win * | RFC 9293 3.10.7.4 | unacceptable: answered
-*rcv-fin-time-wait* | sent at *> . 2:2(0) ack 2 win * | RFC 9293 3.10.7.4 | unacceptable: answered
-*rcv-ack-time-wait* | nothing was sent: > . * | RFC 9293 3.10.7.4 | nothing to answer: no FIN
-*rcv-syn-ack-listen* | another connection's packet: > R * | RFC 9293 3.10.7.2 | an ACK is answered by RST
+*last-ack* | unexpected at *> . 2:2(0) ack 2 win * | RFC 9293 3.10.7.4 | it is answered
+*close-wait* | unexpected at *> . 2:2(0) ack 2 win * | RFC 9293 3.10.7.4 | it is answered
+*rcv-fin-time-wait* | sent at *> . 2:2(0) ack 2 win * | RFC 9293 3.10.7.4 | it is answered
+*rcv-ack-time-wait* | nothing was sent: > . * | RFC 9293 3.10.7.4 | no FIN, no answer
+*rcv-syn-ack-listen* | another connection's packet: > R * | RFC 9293 3.10.7.2 | RST for an ACK
 
 # crossing FINs: the peer's is acknowledged by an ACK, ours goes again by its timer
-*closing* | flags . instead of F.* | RFC 9293 3.6 | figure 13: an ACK answers the FIN
+*closing* | flags . instead of F.* | RFC 9293 3.6 | figure 13: an ACK
 
-*syn-time-wait* | flags S. instead of .* | RFC 9293 3.6.1 | MAY-2: a later SYN reopens
-*rcv-icmp-hard-error-*-prohibited-* | getsockopt SO_ERROR:* | RFC 1122 4.2.3.9 | aborted; errno is free
+*syn-time-wait* | flags S. instead of .* | RFC 9293 3.6.1 | MAY-2: it reopens
+*icmp-hard-error-*-prohibited-* | getsockopt SO_ERROR:* | RFC 1122 4.2.3.9 | aborted all the same
 *rcv-icmp-hard-error-ignored-* | getsockopt SO_ERROR:* | RFC 1122 4.2.3.9 | SHOULD abort
+*icmp-hard-error-ttl-exceeded-* | getsockopt SO_ERROR:* | RFC 1122 4.2.3.9 | time exceeded is soft
+*reordering-* | sent at * ack * | RFC 5681 4.2 | every second full-sized segment; these are smaller
+*noopt-* | setsockopt*ENOPROTOOPT* | RFC 9293 3.7.1 | SHLD-5: the MSS option is always sent
+*snd-syn-without-options-* | setsockopt*ENOPROTOOPT* | RFC 9293 3.7.1 | SHLD-5: MSS is always sent
 *snd-syn-with-ecn-* | flags S instead of SEW* | RFC 3168 6.1.1.1 | the second SYN may go without ECN
 """

@@ -69,7 +69,7 @@ class Options:
         elif name in _TOS:
             self._apply(socket, "tos", value)
         elif name == "TCP_MAXSEG":
-            self._apply(socket, "mss_max", value)
+            self._apply(socket, "mss", value)
         elif name not in IGNORED:
             raise self._unknown(level, name)
         socket.options[name] = value
