@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.frame import TransmitBatch
-from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.tcp.chrono import note_limit
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
