@@ -37,6 +37,8 @@ KNOWN = """
 *rcv-ack-time-wait* | nothing was sent: > . * | RFC 9293 3.10.7.4 | no FIN, no answer
 *rcv-syn-ack-listen* | another connection's packet: > R * | RFC 9293 3.10.7.2 | RST for an ACK
 
+*fr-4pkt-sack-* | unexpected at *> . 5001:5001(0) ack 1 * | RFC 9293 3.10.7.4 | ACK of the unsent
+
 # crossing FINs: the peer's is acknowledged by an ACK, ours goes again by its timer
 *closing* | flags . instead of F.* | RFC 9293 3.6 | figure 13: an ACK
 

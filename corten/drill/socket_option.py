@@ -55,6 +55,8 @@ class Options:
             self._apply(socket, "congestion", str(value))
         elif name == "TCP_NODELAY":
             self._apply(socket, "nagle", not value)
+            if value:
+                self.sockets.release(socket)
             self._wake(socket)
         elif name in ("SO_KEEPALIVE", "TCP_KEEPIDLE"):
             socket.options[name] = value
@@ -98,6 +100,8 @@ class Options:
             changed["receive_buffer_max"] = value
         config.with_settings(changed)  # CortenError for an impossible value
         socket.settings[setting] = value
+        if socket.listener is not None:
+            setattr(socket.listener.config, setting, value)
         stream = socket.stream
         if stream is not None and stream.connection is not None and not stream.is_over:
             setattr(stream.connection.config, setting, value)

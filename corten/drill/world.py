@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 from corten.core.chance import Chance
@@ -23,7 +24,6 @@ STACK_MAC = bytes.fromhex("020000000001")
 PEER_MAC = bytes.fromhex("020000000002")
 LOCAL = {4: "192.168.0.1", 6: "fd3d:a0b:17d6::1"}
 REMOTE = {4: "192.0.2.1", 6: "fd3d:fa7b:d17d::1"}
-_GATEWAY = {4: "192.168.0.2", 6: "fd3d:a0b:17d6::2"}
 _PREFIX = {4: 16, 6: 48}
 _TURNS_MAX = 200_000  # breaths of one script: more means that the stack turns in a circle
 
@@ -55,13 +55,14 @@ class World:
         self.stack = Stack(
             chance.fork(1), chance.octets(32), Config(**(settings or {})), now=self.now
         )
+        gateway = str(ip_address(self.local) + 1)
         self.interface = self.stack.add_interface(
             "drill0",
             _mac(STACK_MAC),
             [f"{self.local}/{_PREFIX[version]}"],
             mtu=mtu,
-            gateway=_GATEWAY[version],
-            neighbours={_GATEWAY[version]: _mac(PEER_MAC)},
+            gateway=gateway,
+            neighbours={gateway: _mac(PEER_MAC)},
         )
         self.batch = ReceiveBatch(1 << 20)
         self.outbox: deque[tuple[int, bytes]] = deque()
