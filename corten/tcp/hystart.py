@@ -1,7 +1,8 @@
 """HyStart++ (RFC 9406): leave slow start when the round trip grows, before anything is lost.
 
-Rounds are told apart by octets acknowledged: a round is over when everything is that was in flight
-when it began, which is what the text says with sequence numbers (windowEnd).
+Rounds are told apart by octets acknowledged: a round is over when one is that was sent after it
+began, which is what the text says with sequence numbers: windowEnd is SND.NXT, the first octet not
+sent, and that octet is acknowledged.
 
 Rules. Only the first slow start of a connection has one (4.3); it is made with the first
 acknowledgement that the window limited, and goes when slow start is over. Times in nanoseconds.
@@ -52,10 +53,11 @@ class HyStart:
     def grows_by(self, sample: AckSample, limit: cython.uint) -> cython.uint:
         """By how many octets an acknowledgement opens the window; `limit` is L * SMSS (4.2)."""
         octets: cython.uint = min(sample.acked, limit)
-        in_flight: cython.longlong = sample.in_flight
         self._acked += sample.acked
-        if self._round_end == 0:  # nothing was in flight before what this one acknowledges
-            self._round_end = self._acked + in_flight
+        if self._round_end == 0:
+            self._round_end = self._acked + sample.in_flight
+        elif self._acked > self._round_end:
+            self._end_round(sample.in_flight)
         if sample.rtt > 0:
             self._current_min = min(self._current_min, sample.rtt)
             self._samples += 1
@@ -64,8 +66,6 @@ class HyStart:
         else:
             octets //= CSS_GROWTH_DIVISOR
             self._look_for_relief()
-        if self._acked >= self._round_end:
-            self._end_round(in_flight)
         return octets
 
     @cython.cfunc
@@ -93,7 +93,7 @@ class HyStart:
     @cython.exceptval(check=False)
     def _end_round(self, in_flight: cython.longlong) -> cython.void:
         """windowEnd is acknowledged: a partial round in which CSS began counts too."""
-        self._round_end = self._acked + in_flight if in_flight > 0 else 0
+        self._round_end = self._acked + in_flight
         self._last_min = self._current_min
         self._current_min = NEVER
         self._samples = 0
