@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
     HBHOptUnknown,
     ICMPv6DestUnreach,
@@ -105,10 +105,13 @@ def test_what_is_not_for_us_or_makes_no_sense_is_dropped_without_a_word(
 @pytest.mark.requirement("RFC 1122 3.3.4.2")
 def test_a_packet_for_an_address_of_another_link_is_dropped() -> None:
     net = link()
-    net.stack.add_interface("other", "02:00:00:00:00:09", ["2001:db8:9::9/64"])
+    net.stack.add_interface("other", "02:00:00:00:00:09", ["2001:db8:9::9/64", "10.9.0.9/24"])
     net.stack.transmit(net.now)
     assert net.breath(frame(echo(), "2001:db8:9::9")) == []
     assert net.count("ipv6_not_ours") == 1
+    ping = Ether(src=PEER, dst=OURS) / IP(src="10.9.0.1", dst="10.9.0.9") / ICMP()
+    assert net.breath(ping) == []
+    assert net.count("ipv4_not_ours") == 1
 
 
 @pytest.mark.requirement("RFC 8200 4.2")

@@ -164,7 +164,7 @@ def test_a_gateway_may_be_link_local_and_each_family_has_its_own() -> None:
 
 
 @pytest.mark.requirement("MUST-46")
-@pytest.mark.parametrize("address", ["ff02::1", "ff0e::5", "::", "::1", "10.0.0.255", "224.0.0.1"])
+@pytest.mark.parametrize("address", ["ff02::1", "ff0e::5", "::", "10.0.0.255", "224.0.0.1"])
 def test_no_connection_to_what_is_no_single_host(address: str) -> None:
     with pytest.raises(CortenError, match="single host"):
         link(gateway=["10.0.0.1", "fe80::99"]).stack.connect(address, 80, Handler)
@@ -174,7 +174,6 @@ def test_no_connection_to_what_is_no_single_host(address: str) -> None:
     ("address", "options", "words"),
     [
         ("2001:db8:5::1", {}, "no route"),
-        (LOCAL, {}, "our own"),
         (REMOTE, {"source": ("10.0.0.2", None)}, "other family"),
         (REMOTE, {"source": ("2001:db8::7", None)}, "not an address of this stack"),
     ],
