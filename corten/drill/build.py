@@ -22,11 +22,13 @@ TCP_PROTOCOL, ICMP_PROTOCOL, ICMPV6_PROTOCOL = 6, 1, 58
 _TCP_FIELDS = {
     "src_port": (0, 2, 0, 16), "dst_port": (2, 2, 0, 16), "seq": (4, 4, 0, 32),
     "ack_seq": (8, 4, 0, 32), "data_off": (12, 1, 0, 4), "doff": (12, 1, 0, 4),
-    "reserved": (12, 1, 4, 3), "flags": (13, 1, 0, 8), "window": (14, 2, 0, 16),
+    "tcp_hdr_len": (12, 1, 0, 8), "reserved": (12, 1, 4, 3),
+    "flags": (13, 1, 0, 8), "window": (14, 2, 0, 16),
     "checksum": (16, 2, 0, 16), "urg_ptr": (18, 2, 0, 16),
 }  # fmt: skip
 _IPV4_FIELDS = {
-    "version": (0, 1, 0, 4), "ihl": (0, 1, 4, 4), "tos": (1, 1, 0, 8), "tot_len": (2, 2, 0, 16),
+    "version": (0, 1, 0, 4), "ihl": (0, 1, 4, 4), "version_ihl": (0, 1, 0, 8),
+    "tos": (1, 1, 0, 8), "tot_len": (2, 2, 0, 16),
     "id": (4, 2, 0, 16), "flags": (6, 2, 0, 3), "frag_off": (6, 2, 3, 13), "ttl": (8, 1, 0, 8),
     "protocol": (9, 1, 0, 8), "checksum": (10, 2, 0, 16), "src_addr": (12, 4, 0, 32),
     "dst_addr": (16, 4, 0, 32),

@@ -15,7 +15,7 @@ from typing import Any
 from corten.drill.error import Differs, ScriptError, Unsupported
 from corten.drill.expect import Entry, find
 from corten.drill.leniency import COMPARISONS, EVERYTHING, EXACT, Leniency
-from corten.drill.nodes import Script
+from corten.drill.nodes import Packet, Script
 from corten.drill.parameters import Parameters
 from corten.drill.parser import parse_script
 from corten.drill.runner import Runner
@@ -71,6 +71,8 @@ def run_text(path: str, text: str, plan: Plan) -> Outcome:
         script = parse_script(text, plan.defines)
         outcome.requirements = script.marks
         parameters = replace(plan.parameters)
+        if _changes_ipv6(script):
+            parameters.ip_version = "ipv6"
         parameters.take(script.options)
     except ScriptError as error:
         outcome.reason, outcome.line = str(error), error.line
@@ -88,6 +90,12 @@ def run_text(path: str, text: str, plan: Plan) -> Outcome:
         if entry is not None:
             first = replace(first, result=DEVIATES, clause=entry.clause)
     return first
+
+
+def _changes_ipv6(script: Script) -> bool:
+    """Whether a packet's IPv6 header is changed by hand: such a script is about IPv6."""
+    packets = [event.action for event in script.events if isinstance(event.action, Packet)]
+    return any(change.header == "ipv6" for packet in packets for change in packet.mutations)
 
 
 def _with_switches(

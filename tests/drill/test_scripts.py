@@ -1,7 +1,7 @@
 """Our scripts, one test each, with the requirements that the script says it pins.
 
-Scripts under `mutants/` must fail, for the reason in their line `// fails: …`; all others must pass
-exactly as written, IPv6 ones (`--ip_version=ipv6`) too.
+Scripts in `mutants/` (`*.mutant`) must fail, for the reason in their line `// fails: …`; all others
+must pass exactly as written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from corten.drill.parser import marks_of
 
 HERE = Path(__file__).parent
 MUTANTS = HERE / "mutants"
-SCRIPTS = [path for path in sorted(HERE.rglob("*.pkt")) if MUTANTS not in path.parents]
+SCRIPTS = sorted(HERE.rglob("*.pkt"))
 
 
 def _case(path: Path) -> Any:
@@ -34,7 +34,7 @@ def test_script(path: Path) -> None:
     assert outcome.result == "pass", "\n".join(said)
 
 
-@pytest.mark.parametrize("path", sorted(MUTANTS.glob("*.pkt")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(MUTANTS.glob("*.mutant")), ids=lambda path: path.stem)
 def test_mutant(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     wanted = re.search(r"^// fails: (.+)$", text, re.MULTILINE)
