@@ -238,6 +238,7 @@ def test_replies_to_other_questions_are_ignored(changes: dict[str, Any]) -> None
     assert ask(loop, r, "host.test", 4).addresses == ["192.0.2.1"]
 
 
+@pytest.mark.requirement("RFC 5452 9.2")
 def test_questions_differ_in_number_port_and_letters() -> None:
     loop, r = resolver([SERVERS[0]])
     loop.on_query = Zone({})

@@ -48,6 +48,7 @@ def got(kept: Kept) -> list[bytes]:
     return [data for data, _ in kept.got]
 
 
+@pytest.mark.requirement("RFC 815 3")
 @pytest.mark.requirement("RFC 1122 3.3.2 reassembly")
 @pytest.mark.parametrize("order", ["forwards", "backwards", "shuffled"])
 def test_pieces_in_any_order_make_the_datagram(order: str) -> None:

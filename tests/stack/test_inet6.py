@@ -43,6 +43,7 @@ def echo(**fields: object) -> Packet:
     return ICMPv6EchoRequest(id=7, seq=1, data=b"data", **fields)
 
 
+@pytest.mark.requirement("RFC 4443 2.2")
 @pytest.mark.requirement("RFC 4443 4.2")
 def test_an_echo_request_is_answered_from_the_address_it_was_sent_to() -> None:
     net = link()
@@ -57,6 +58,7 @@ def test_an_echo_request_is_answered_from_the_address_it_was_sent_to() -> None:
     assert not net.stack.leaks()
 
 
+@pytest.mark.requirement("RFC 4443 2.2")
 @pytest.mark.requirement("RFC 4443 4.2")
 def test_an_echo_request_to_a_group_is_answered_from_an_address_of_the_same_scope() -> None:
     net = link()
@@ -136,6 +138,7 @@ def test_unknown_options_are_skipped_dropped_or_reported(
         assert bytes(problem)[8:] == bytes(packet[IPv6])
 
 
+@pytest.mark.requirement("RFC 4443 3.4")
 @pytest.mark.requirement("RFC 8200 4")
 @pytest.mark.parametrize(
     ("payload", "fields", "code", "pointer"),

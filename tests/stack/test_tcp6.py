@@ -204,6 +204,7 @@ def test_impossible_own_addresses_are_refused(address: str, words: str) -> None:
         Link(addresses=[address])
 
 
+@pytest.mark.requirement("RFC 8200 5")
 def test_ipv6_needs_1280_octets() -> None:
     with pytest.raises(CortenError, match="mtu=1280"):
         Link(addresses=["2001:db8::2/64"], mtu=1279)
@@ -342,6 +343,7 @@ def established(net: Link, data: bytes) -> list[Packet]:
     return [p for p in sent if Raw in p]
 
 
+@pytest.mark.requirement("RFC 4443 3.2", "RFC 8201 5.4")
 @pytest.mark.requirement("RFC 8201 4")
 @pytest.mark.parametrize(
     ("mtu", "then"),

@@ -70,12 +70,14 @@ def test_no_checksum_is_no_datagram() -> None:
     assert net.count("udp_no_checksum") == 1
 
 
+@pytest.mark.requirement("RFC 4443 3.1")
 def test_a_closed_port_is_reported() -> None:
     net, _ = link()
     (error,) = net.breath(packet(UDP(sport=5, dport=8)))
     assert error[ICMPv6DestUnreach].code == 4
 
 
+@pytest.mark.requirement("RFC 8200 5")
 @pytest.mark.requirement("RFC 8200 4.5")
 @pytest.mark.requirement("RFC 7739 5")
 def test_fragments_both_ways() -> None:

@@ -99,6 +99,7 @@ def test_a_jumbo_payload_is_an_unknown_option() -> None:
     assert (got, found.code, found.pointer) == (reason.IPV6_OPTION_REFUSED, 2, 42)
 
 
+@pytest.mark.requirement("RFC 5095 3")
 @pytest.mark.requirement("RFC 8200 4.4")
 @pytest.mark.parametrize("kind", [0, 1, 2, 4, 255])
 @pytest.mark.parametrize("left", [0, 1, 255])
@@ -126,6 +127,7 @@ def test_authentication_is_not_spoken() -> None:
     assert (got, found.code) == (reason.IPV6_UNKNOWN_NEXT_HEADER, 1)
 
 
+@pytest.mark.requirement("RFC 8200 4.3")
 @pytest.mark.requirement("RFC 8200 4")
 def test_hop_by_hop_options_stand_first_only() -> None:
     got, found = walk(base() / IPv6ExtHdrDestOpt() / IPv6ExtHdrHopByHop() / UPPER)
