@@ -6,6 +6,7 @@ One worker in this process: a client that is measured with must not be restarted
 from __future__ import annotations
 
 import signal
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any
 
 from corten.app.load_option import Options
@@ -13,6 +14,8 @@ from corten.app.load_run import Run, json_of, target_of, text_of
 from corten.endpoint.error import CortenError
 from corten.worker.link import parse_link
 from corten.worker.serve import serve
+
+_Ip = IPv4Address | IPv6Address
 
 
 def run_load(
@@ -26,7 +29,8 @@ def run_load(
     parsed = [parse_link(text) for text in links]
     kernel = bool(parsed) and parsed[0].driver == "kernel"
     if not options.sources:
-        options.sources = [a.partition("/")[0] for link in parsed for a in link.addresses]
+        own = [ip_interface(text).ip for link in parsed for text in link.addresses]
+        options.sources = _sources(own, target_of(options).address)
     limit = "timeout" if kernel else "syn_timeout_ns"
     settings = {limit: options.timeout if kernel else int(options.timeout * 1e9)}
     runs: list[Run] = []
@@ -43,6 +47,19 @@ def run_load(
     result = run.result()
     print(json_of(result) if as_json else text_of(result), flush=True)
     return 1 if result["errors"] else 0
+
+
+def _sources(own: list[_Ip], target: str) -> list[str]:
+    """Our addresses that can reach the target: of its family, and of its scope."""
+    try:
+        there = ip_address(target.partition("%")[0])
+    except ValueError:  # silent: a name, whoever resolves it
+        return []
+    return [
+        str(address)
+        for address in own
+        if address.version == there.version and address.is_link_local == there.is_link_local
+    ]
 
 
 def _begin(worker: Any, run: Run) -> None:

@@ -94,3 +94,23 @@ def test_a_path_whose_mtu_is_smaller(
     with Httpd(six, site, offload=offload, link=LINK + KNOWN):
         six.ip("-6", "route", "add", f"{ADDRESS}/128", "dev", "six", "mtu", "1280")
         assert same(six, site, biggest, tmp_path)
+
+
+def test_a_client_over_ipv6(six: Namespace, site: Path) -> None:
+    """Our own connections, to the kernel's stack: a server of its sockets."""
+    pages = site_pages(str(site))
+    words = [*corten(), "httpd", "8080", str(site), "--link", "kernel,address=::"]
+    server = Process(words, six, None, directory=str(ROOT))
+    try:
+        server.expect("ready")
+        words = [*corten(), "load", *(f"http://[fd00::1]:8080/{page}" for page in pages[:20])]
+        words += ["--json", "--hashes", "--link", LINK + KNOWN, "-c", "20", "-d", "2"]
+        client = Process(words, six, None, directory=str(ROOT))
+        try:
+            found = json.loads(client.wait(60).strip().splitlines()[-1])
+        finally:
+            client.stop()
+    finally:
+        server.stop()
+    assert found["requests"] > 100
+    assert not any(found["errors"].values())
