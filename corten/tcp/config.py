@@ -40,7 +40,15 @@ LIMITS = {  # smallest and largest value; the others only must not be negative
 }
 
 
-BITS = ("sack", "timestamps", "window_scale", "nagle", "pacing", "rfc1337")  # on or off
+BITS = (
+    "sack",
+    "timestamps",
+    "window_scale",
+    "nagle",
+    "pacing",
+    "rfc1337",
+    "mtu_probing",
+)  # on or off
 
 
 @cython.final
@@ -81,6 +89,7 @@ class Config:
     # writable; RFC 4987: "auto": when the SYN queue is full, "always", or "off"
     syn_cookies: str  # writable
     mss: cython.uint  # writable; segments no larger than this, both ways; 0: as the link allows
+    mtu_probing: cython.bint  # writable; RFC 4821: suspect a black hole after three time-outs
     sack: cython.bint  # writable; RFC 2018
     timestamps: cython.bint  # writable; RFC 7323
     window_scale: cython.bint  # writable; RFC 7323
@@ -117,6 +126,7 @@ class Config:
         self.syn_queue_max = 4096
         self.syn_cookies = "auto"
         self.mss = 0
+        self.mtu_probing = True
         self.sack = True
         self.timestamps = True
         self.window_scale = True

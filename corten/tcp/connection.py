@@ -5,6 +5,8 @@ Rules. Calls change state and mark the connection; the output pass at the end of
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.arena import Arena, Buffer, Memory, buffer_of, copy, read
 from cython.cimports.corten.core.serial import seq_add, seq_lt, seq_sub
@@ -42,6 +44,7 @@ from corten.tcp.info import connection_info
 from corten.wire.address import format_address
 
 if not cython.compiled:
+    LARGE_LEN = 4096  # octets worth a view of their own
     QUEUE_MAX = 0x3FFF_FFFF  # octets one connection may have queued
     TIMEOUT_MAX = 1_000_000_000  # seconds, 31 years: nanoseconds fit their 63 bits
 
@@ -157,7 +160,7 @@ class TcpConnection(Tcb):
             at: cython.longlong = self.first_slice
             while at >= 0:
                 memory: Memory = host.slice_memory[at]
-                parts.append(read(memory, host.slice_at[at], host.slice_len[at]))
+                parts.append(_part(memory, host.slice_at[at], host.slice_len[at]))
                 at = host.slice_next[at]
         self.consume(self.retained_len + self.slices_len)
         return b"".join(parts)
@@ -350,6 +353,15 @@ class TcpConnection(Tcb):
         pipe: cython.uint = pipe_of(self) if self.state & SYNCHRONIZED else 0
         host: TcpHost = self.host
         return connection_info(self, host.now, pipe, self.congestion.pacing_rate(self.srtt))
+
+
+@cython.cfunc
+def _part(memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> object:
+    """Octets to be joined with others: large ones where they lie, so that joining is the copy."""
+    if length < LARGE_LEN:
+        return read(memory, at, length)
+    owner: Any = memory.owner
+    return memoryview(owner)[at : at + length]
 
 
 @cython.cfunc

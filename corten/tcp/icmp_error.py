@@ -9,10 +9,12 @@ for the timer that may end the connection: once established no error does. Fragm
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import PATH_MTU_NS
 from cython.cimports.corten.core.serial import seq_between
 from cython.cimports.corten.tcp.cause import ends_an_open, icmp_cause, report_trouble
 from cython.cimports.corten.tcp.enter import TIMESTAMP_OPTION_LEN
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.path_mtu import resize
 from cython.cimports.corten.tcp.recovery import resend_everything
 from cython.cimports.corten.tcp.state import SYN_RECEIVED, SYN_SENT
 from cython.cimports.corten.tcp.tcb import Tcb
@@ -63,8 +65,7 @@ def _shrink(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         room -= TIMESTAMP_OPTION_LEN
     if room >= tcb.snd_mss:
         return
-    tcb.snd_mss = room
-    tcb.congestion.set_mss(room)
+    resize(host, tcb, room, now + PATH_MTU_NS)
     resend_everything(host, tcb)
     tcb.rtx_at = now + tcb.rto
     host.mark(tcb)

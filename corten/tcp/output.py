@@ -21,6 +21,7 @@ from cython.cimports.corten.tcp.limited import (
     LIMITED_NOT,
 )
 from cython.cimports.corten.tcp.pacing import note_paced, paced_room
+from cython.cimports.corten.tcp.path_mtu import note_path_probe, probe_due
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.recovery import pipe_of
 from cython.cimports.corten.tcp.repair import FRTO_SECOND, Repair
@@ -126,6 +127,8 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     if tcb.busy_at == 0:
         tcb.busy_at = now
     pipe: cython.uint = pipe_of(tcb)
+    if tcb.search is not None:
+        pipe += _probe_path(host, tcb, pipe, now)
     largest: cython.Py_ssize_t = _segment_max(tcb)
     while not tcb.fin_sent:
         edge: cython.uint = seq_add(tcb.snd_una, tcb.snd_wnd)
@@ -155,6 +158,28 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             note_paced(tcb.pacer, sent, now)
         pipe += sent
     return True
+
+
+@cython.cfunc
+def _probe_path(host: TcpHost, tcb: Tcb, pipe: cython.uint, now: cython.longlong) -> cython.uint:
+    """One segment larger than what is known to pass, when it is time; what it took."""
+    size: cython.uint = probe_due(tcb, now)
+    edge: cython.uint = seq_add(tcb.snd_una, tcb.snd_wnd)
+    if (
+        size <= tcb.snd_mss
+        or seq_sub(tcb.snd_end, tcb.snd_nxt) < size
+        or seq_lt(edge, seq_add(tcb.snd_nxt, size))
+        or tcb.congestion.window < pipe + size
+        or not tcb.path.batch.has_room()
+    ):
+        return 0
+    known: cython.uint = tcb.snd_mss
+    tcb.snd_mss = size  # so that it leaves as one
+    sent: cython.uint = _send_one(host, tcb, size, False, now)
+    tcb.snd_mss = known
+    if sent == size:
+        note_path_probe(host, tcb, size)
+    return sent
 
 
 @cython.cfunc

@@ -18,6 +18,7 @@ from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.congestion import CongestionControl
 from cython.cimports.corten.tcp.flight import Flight
 from cython.cimports.corten.tcp.limited import Limited
+from cython.cimports.corten.tcp.mtu_search import MtuSearch
 from cython.cimports.corten.tcp.pacer import Pacer
 from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.reassembly import Reassembly
@@ -54,6 +55,7 @@ class Tcb(Connection):
     snd_shift: cython.uint  # what the peer's windows are shifted by
     snd_mss: cython.uint  # payload octets of a segment, options taken off
     peer_mss: cython.uint  # what the peer's SYN said
+    search: MtuSearch | None  # while snd_mss is below what the link takes; see `path_mtu`
     snd_buf: cython.uint  # octets queued at which `send` answers False
     fin_queued: cython.bint  # `close` was called: FIN at snd_end
     fin_sent: cython.bint
@@ -205,6 +207,7 @@ def _clear_send(tcb: Tcb) -> cython.void:
     tcb.snd_wl1 = tcb.snd_wl2 = tcb.max_snd_wnd = tcb.snd_shift = 0
     tcb.snd_mss = tcb.peer_mss = tcb.snd_buf = tcb.snd_sml = 0
     tcb.fin_queued = tcb.fin_sent = tcb.blocked = False
+    tcb.search = None
     tcb.next_offset = tcb.first_offset = 0
 
 

@@ -11,6 +11,7 @@ from cython.cimports.corten.tcp.cause import report_trouble, timed_out
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.output import send_probe
+from cython.cimports.corten.tcp.path_mtu import suspect_black_hole
 from cython.cimports.corten.tcp.patience import patience_ends, patience_of
 from cython.cimports.corten.tcp.recovery import on_probe_timer, on_reorder_timer, on_timeout
 from cython.cimports.corten.tcp.rtt import back_off
@@ -95,6 +96,7 @@ def _retransmission_timeout(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cy
         send_probe(host, tcb, now)
         return
     else:
+        suspect_black_hole(host, tcb, now)
         on_timeout(host, tcb, now)
     host.counters.add(RETRANSMISSION_TIMEOUTS)
     host.mark(tcb)
