@@ -63,6 +63,7 @@ class Path:
     _length_more: cython.uint  # octets of the IP header that the field counts
     _checksum_at: cython.Py_ssize_t  # of the IP header; 0: it has none
     _ip_sum: cython.uint  # of the IP header with length and checksum zero
+    _headed: dict | None  # (time to live, DSCP) -> Path, where somebody asked for others
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Path:
         self.mtu = interface.mtu
         self._lower_mtu = interface.mtu
         self._lower_until = 0
+        self._headed = None
         self._fixed_at = STATION_LEN if interface.link_len else 0
         if is_v4(self.remote_high, self.remote_low):
             self._fit_v4()
@@ -145,6 +147,37 @@ class Path:
             0,
             flow_label,
         )
+
+    @cython.cfunc
+    def headed(self, ttl: cython.uint, dscp: cython.uint) -> Path:
+        """This path with another time to live and Diffserv code point (MUST-48, MUST-49): a path of
+        its own, made once, so that sending costs the same. What routers say of it is its own too.
+        """
+        if ttl == DEFAULT_TTL and dscp == 0:
+            return self
+        if self._headed is None:
+            self._headed = {}
+        known = self._headed.get((ttl, dscp))
+        if known is not None:
+            return known
+        path: Path = Path(
+            self.interface,
+            self.neighbour,
+            (self.local_high, self.local_low),
+            (self.remote_high, self.remote_low),
+        )
+        at: cython.Py_ssize_t = self.interface.link_len
+        template: Arena = path._template
+        copy(template, 0, self._template, 0, self.header_len)  # the flow label is the same
+        if self.gso_type == GSO_TCPV4:
+            put8(template, at + 1, dscp << 2)
+            put8(template, at + 8, ttl)
+            path._ip_sum = sum_octets(template, at, IPV4_LEN)
+        else:
+            put16(template, at, (get16(template, at) & 0xF00F) | (dscp << 6))
+            put8(template, at + 7, ttl)
+        self._headed[(ttl, dscp)] = path
+        return path
 
     @cython.cfunc
     @cython.exceptval(check=False)

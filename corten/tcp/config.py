@@ -14,6 +14,8 @@ FOREVER = 10**9 * SECOND  # 31 years
 
 LIMITS = {  # smallest and largest value; the others only must not be negative
     "rto_min_ns": (1, FOREVER),
+    "ttl": (1, 255),
+    "dscp": (0, 63),
     "rto_initial_ns": (1, FOREVER),
     "rto_max_ns": (1, FOREVER),
     "r2_ns": (1, FOREVER),
@@ -97,6 +99,8 @@ class Config:
     congestion: Any  # writable; "cubic" (RFC 9438), "reno" (RFC 5681), or a class (Congestion)
     pacing: cython.bint  # writable; cubic and reno: spread a window over its round trip
     ecn: str  # writable; "on": ask and answer (RFC 3168), "passive": answer, "off"
+    ttl: cython.uint  # writable; time to live, hop limit (MUST-49)
+    dscp: cython.uint  # writable; Diffserv code point of all segments (MUST-48)
 
     def __init__(self, **settings: object) -> None:
         self.rto_min_ns = 200 * MS
@@ -134,6 +138,8 @@ class Config:
         self.congestion = "cubic"
         self.pacing = False
         self.ecn = "passive"
+        self.ttl = 64
+        self.dscp = 0
         settings = _with_fixed(settings)
         for name, value in settings.items():
             if name not in self._names():

@@ -395,7 +395,7 @@ def make_connection(
     clear_tcb(connection)
     connection.host = host
     connection.worker = host.loop
-    connection.path = path
+    connection.path = path.headed(config.ttl, config.dscp)
     connection.config = config
     connection.local_port = local_port
     connection.remote_port = remote_port

@@ -123,6 +123,7 @@ def listen_arrives(
     cookies: str = listener.config.syn_cookies
     queue_full: cython.bint = len(host.half_open) >= host.config.syn_queue_max
     if ended is None and (cookies == "always" or (queue_full and cookies == "auto")):
+        path = path.headed(listener.config.ttl, listener.config.dscp)
         return _send_cookie(host, listener, path, seg, now)
     if not _has_room(host, queue_full):
         return TCP_OUT_OF_MEMORY
