@@ -36,10 +36,12 @@ from cython.cimports.corten.kernel.poller import (
 from cython.cimports.corten.kernel.timers import Timer, Timers
 
 from corten.endpoint.connection import Connection
+from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop, TimerHandle
 from corten.kernel.address import sockaddr_of
+from corten.kernel.datagram import UDP_OPTIONS, KernelEndpoint
 from corten.kernel.error import error_of
 from corten.kernel.listener import Listener, Listening, claim
 
@@ -69,6 +71,7 @@ class KernelWorker(Loop):
         self.index = index
         self.addresses = [address.partition("/")[0] for address in addresses]
         self.listeners: list[Listener] = []
+        self.endpoints: set[KernelEndpoint] = set()
         self._breath = Breath(self)
         self._watched: dict[int, Callable[[], object]] = {}
         self._soon: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
@@ -167,6 +170,27 @@ class KernelWorker(Loop):
             connection.mark()
         return connection
 
+    def bind(
+        self,
+        port: int,
+        handler: DatagramHandler,
+        address: str | None = None,
+        *,
+        peer: tuple[str, int] | None = None,
+        **options: object,
+    ) -> Endpoint:
+        """A UDP endpoint at `address`, or at each of the worker's addresses; with a `peer`, at the
+        first of its family."""
+        _no_more({k: v for k, v in options.items() if k not in UDP_OPTIONS})
+        if not 0 <= port <= 65535:
+            raise CortenError(f"port {port}: must be between 0 (any) and 65535")
+        addresses = self.addresses if address is None else [address]
+        if peer is not None:
+            addresses = [a for a in addresses if (":" in a) == (":" in peer[0])][:1]
+        endpoint = KernelEndpoint(self, port, handler, addresses, peer, dict(options))
+        self.endpoints.add(endpoint)
+        return endpoint
+
     # -- running -------------------------------------------------------------------------------
 
     def fileno(self) -> int:
@@ -234,6 +258,8 @@ class KernelWorker(Loop):
             return
         self._draining = True
         self.stop_listening(self.listeners)
+        for endpoint in list(self.endpoints):
+            endpoint.close()
         self._drain_on(time.monotonic() + seconds)
 
     def _drain_on(self, until: float) -> None:
@@ -250,6 +276,8 @@ class KernelWorker(Loop):
     def close(self) -> None:
         """Reset every connection, close everything. Calling it again does nothing."""
         self.stop_listening(self.listeners)
+        for endpoint in list(self.endpoints):
+            endpoint.close()
         give_up(self._breath)
         if self._waker >= 0:
             os.close(self._waker)
