@@ -1,8 +1,9 @@
-"""The echo service (RFC 862): a plain Python handler, and how short one is."""
+"""The echo service (RFC 862), over TCP and UDP: plain Python handlers, and how short they are."""
 
 from __future__ import annotations
 
 from corten.endpoint.connection import Connection
+from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.handler import Handler
 
 
@@ -15,3 +16,10 @@ class Echo(Handler):
 
     def on_writable(self, connection: Connection) -> None:
         connection.resume()
+
+
+class DatagramEcho(DatagramHandler):
+    """Sends each datagram back to whom it came from, or not at all."""
+
+    def on_datagram(self, endpoint: Endpoint, data: bytes, peer: tuple[str, int]) -> None:
+        endpoint.send(data, peer)

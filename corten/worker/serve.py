@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from corten.endpoint.datagram import DatagramHandler
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.worker.crew import DRAIN_SECONDS, Crew, Job, kernel_crew, stack_crew
@@ -32,16 +33,20 @@ def serve(
     drain_seconds: float = DRAIN_SECONDS,
     report: Callable[[list[dict[str, int]]], object] | None = None,
     supervised: bool = True,
+    datagrams: dict[int, Callable[[], DatagramHandler]] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT has drained every worker; 0 then.
 
     `handlers`: port to factory; a factory makes a handler for each connection. `links`: as
     `--link` takes them. `setup(worker)` runs in each worker before its first connection, and
     `ready(addresses)` here once every worker serves. `report(counters)` is called every second
-    with each worker's counters. `supervised=False` runs the only worker in this process.
+    with each worker's counters. `datagrams`: UDP port to factory; each worker binds the port, with
+    a handler of its own. `supervised=False` runs the only worker in this process.
     CortenError, one line, for anything that cannot be.
     """
     groups = plan([parse_link(text) for text in links], workers, cpus).groups
+    if datagrams:
+        setup = _binding(datagrams, setup)
     job = Job(handlers, busy_poll, setup, config, drain_seconds)
     addresses = [address for group in groups for address in group.addresses]
     crews: list[Crew] = []
@@ -63,6 +68,20 @@ def serve(
         for crew in crews:
             crew.close()
     return 0
+
+
+def _binding(
+    datagrams: dict[int, Callable[[], DatagramHandler]], setup: Callable[[Any], object] | None
+) -> Callable[[Any], object]:
+    """A worker's set-up that binds UDP ports first."""
+
+    def bind(worker: Any) -> None:
+        for port, factory in datagrams.items():
+            worker.bind(port, factory())
+        if setup is not None:
+            setup(worker)
+
+    return bind
 
 
 def _run_here(crews: list[Crew], ready: Callable[[], object] | None) -> None:
