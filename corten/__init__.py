@@ -22,6 +22,7 @@ try:
     from corten.endpoint.datagram import DatagramHandler, Endpoint
     from corten.endpoint.error import ConnectionClosed, CortenError
     from corten.endpoint.handler import Handler
+    from corten.endpoint.ping import Ping, PingHandler
 except ImportError as error:
     if not (error.name or "").startswith("cython"):
         raise
@@ -42,6 +43,8 @@ __all__ = [
     "DatagramHandler",
     "Endpoint",
     "Handler",
+    "Ping",
+    "PingHandler",
     "Stack",
     "serve",
 ]

@@ -136,10 +136,26 @@ def httpd(port: int, root: str, access_log: str | None, memory: int, **options: 
 @click.argument("port", type=_PORT)
 @_on_workers
 def echo(port: int, **options: Any) -> None:
-    """Send back whatever comes."""
-    from corten.app.echo import Echo
+    """Send back whatever comes, over TCP and UDP."""
+    from corten.app.echo import DatagramEcho, Echo
 
-    _serve(port, Echo, "{}:{}", **options)
+    _serve(port, Echo, "{}:{}", datagrams={port: DatagramEcho}, **options)
+
+
+@commands.command()
+@click.argument("host", metavar="HOST")
+@_on_links
+@click.option("-c", "--count", type=click.IntRange(1), help="Requests to send.")
+@click.option("-i", "--interval", type=_SECONDS, default=1.0, show_default=True, metavar="S")
+@click.option("-s", "--size", type=click.IntRange(0, 65507), default=56, show_default=True)
+@click.option("-W", "--timeout", type=_SECONDS, default=10.0, show_default=True, metavar="S")
+@click.option("-t", "--ttl", type=click.IntRange(1, 255), help="Time to live.")
+@click.option("-I", "--source", metavar="ADDRESS", help="The address to send from.")
+def ping(host: str, links: list[str], cpus: list[int] | None, **options: Any) -> None:
+    """Ask HOST for echo replies; 0 when any came, 1 when none did."""
+    from corten.app.ping import run_ping
+
+    sys.exit(run_ping(host, list(links), cpus, **options))
 
 
 @commands.command()
@@ -207,6 +223,7 @@ def _serve(
     workers: int,
     cpus: list[int] | None,
     busy_poll: bool,
+    datagrams: dict[int, Callable[[], Any]] | None = None,
 ) -> None:
     """Serve one port until a signal ends it."""
     from corten.worker.serve import serve
@@ -215,7 +232,17 @@ def _serve(
         for address in addresses:
             print("ready:", shown.format(address, port), flush=True)
 
-    sys.exit(serve({port: factory}, list(links), workers, cpus, busy_poll=busy_poll, ready=ready))
+    sys.exit(
+        serve(
+            {port: factory},
+            list(links),
+            workers,
+            cpus,
+            busy_poll=busy_poll,
+            ready=ready,
+            datagrams=datagrams,
+        )
+    )
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

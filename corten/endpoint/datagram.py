@@ -22,8 +22,8 @@ import cython
 class Endpoint:
     """A UDP port on one local address or on all, with a fixed peer («connected») or without."""
 
-    handler: Any  # None after on_close
-    worker: Any  # the loop it lives in: call_soon, call_later, watch, bind
+    handler: Any  # writable by implementations; None after on_close
+    worker: Any  # writable by implementations; its loop: call_soon, call_later, watch, bind
 
     def send(self, data: object, to: object = None, source: object = None) -> bool:
         """Send one datagram: `data` is bytes or any object with the buffer protocol, up to 65,507

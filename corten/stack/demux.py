@@ -11,6 +11,7 @@ from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.field import get8
 from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.ip.arp import receive_arp
+from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.reassembly import Reassembly
@@ -56,13 +57,18 @@ class Demux:
     inet6: Inet6
 
     def __init__(
-        self, host: TcpHost, udp: UdpHost, reassembly: Reassembly, limiter: IcmpLimiter
+        self,
+        host: TcpHost,
+        udp: UdpHost,
+        echo: EchoHost,
+        reassembly: Reassembly,
+        limiter: IcmpLimiter,
     ) -> None:
         self.host = host
         self.arrival = Arrival()
         self.arp = Arp()
-        self.inet4 = Inet4(host, udp, reassembly, self.arrival, limiter)
-        self.inet6 = Inet6(host, udp, reassembly, self.arrival, limiter)
+        self.inet4 = Inet4(host, udp, echo, reassembly, self.arrival, limiter)
+        self.inet6 = Inet6(host, udp, echo, reassembly, self.arrival, limiter)
 
     @cython.cfunc
     def receive(

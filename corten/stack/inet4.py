@@ -9,6 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.fragment import Fragment
 from cython.cimports.corten.ip.icmp import IcmpLimiter, receive_icmp, send_unreachable
 from cython.cimports.corten.ip.interface import Interface
@@ -19,6 +20,8 @@ from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.wire.address_field import v4_low
 from cython.cimports.corten.wire.icmpv4 import (
+    ICMP_ECHO,
+    ICMP_ECHO_REPLY,
     ICMP_PORT_UNREACHABLE,
     ICMP_PROTOCOL_UNREACHABLE,
     ICMP_REDIRECT,
@@ -26,7 +29,13 @@ from cython.cimports.corten.wire.icmpv4 import (
     Icmp,
     is_error,
 )
-from cython.cimports.corten.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, Ipv4
+from cython.cimports.corten.wire.ipv4 import (
+    IPV4_LEN,
+    PROTOCOL_ICMP,
+    PROTOCOL_TCP,
+    PROTOCOL_UDP,
+    Ipv4,
+)
 from cython.cimports.corten.wire.mac_field import is_group_mac
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
@@ -36,6 +45,7 @@ from cython.cimports.corten.wire.reason import (
     IPV4_FRAGMENT,
     IPV4_NOT_OURS,
     IPV4_UNKNOWN_PROTOCOL,
+    SEGMENT_DONE,
     TCP_TO_BROADCAST,
     UDP_NO_ENDPOINT,
 )
@@ -59,12 +69,13 @@ class Inet4:
         self,
         host: TcpHost,
         udp: UdpHost,
+        echo: EchoHost,
         reassembly: Reassembly,
         arrival: Arrival,
         limiter: IcmpLimiter,
     ) -> None:
         self.arrival = arrival
-        self.transport = Transport(host, udp, arrival)
+        self.transport = Transport(host, udp, echo, arrival)
         self.fragment = Fragment()
         self.reassembly = reassembly
         self.limiter = limiter
@@ -94,7 +105,7 @@ class Inet4:
         foreign: cython.bint = not interface.owns(0, remote) and not interface.is_broadcast(remote)
         if not foreign and not interface.is_loopback:
             return IPV4_BAD_SOURCE
-        if reason == IPV4_FRAGMENT:
+        if ip.is_fragment:
             return self._fragment(batch, i, now)
         if ip.protocol == PROTOCOL_TCP:
             if broadcast or is_group_mac(self.arrival.link.destination):
@@ -152,8 +163,33 @@ class Inet4:
         is_quiet: cython.bint = icmp.type == ICMP_SOURCE_QUENCH or icmp.type == ICMP_REDIRECT
         if is_error(icmp.type) and not is_quiet:
             return self._icmp_error(batch, i, now)
+        ip: Ipv4 = self.ip
+        if icmp.type == ICMP_ECHO_REPLY:
+            self.transport.seg.remote_low = v4_low(ip.source)
+            self.transport.seg.local_low = v4_low(ip.destination)
+            at: cython.Py_ssize_t = icmp.payload_at
+            return self.transport.echo_reply(batch, i, icmp.rest, at, icmp.payload_len, ip.ttl, now)
+        if icmp.type == ICMP_ECHO and self._is_long(ip):
+            self.transport.echo.answer(
+                (0, v4_low(ip.destination)),
+                (0, v4_low(ip.source)),
+                icmp.rest,
+                batch.arena,
+                icmp.payload_at,
+                icmp.payload_len,
+                now,
+            )
+            return SEGMENT_DONE
         station: cython.ulonglong = self.arrival.link.source
         return receive_icmp(self.arrival.interface, station, self.ip, icmp, batch.arena)
+
+    @cython.cfunc
+    def _is_long(self, ip: Ipv4) -> cython.bint:
+        """Whether the answer to a request for one of our addresses does not fit in one frame."""
+        interface: Interface = self.arrival.interface
+        return ip.payload_len + IPV4_LEN > interface.mtu and interface.owns(
+            0, v4_low(ip.destination)
+        )
 
     @cython.cfunc
     def _icmp_error(
@@ -180,10 +216,14 @@ class Inet4:
                 icmp.rest & 0xFFFF,
                 now,
             )
-        if quote.protocol != PROTOCOL_TCP:
-            return ICMP_BAD_QUOTE
         self.transport.seg.local_low = v4_low(quote.source)
         self.transport.seg.remote_low = v4_low(quote.destination)
+        if quote.protocol == PROTOCOL_ICMP and quote.fragment_at == 0:
+            return self.transport.echo_error(
+                batch, i, quote.payload_at, quote.payload_len, icmp.type, icmp.code
+            )
+        if quote.protocol != PROTOCOL_TCP:
+            return ICMP_BAD_QUOTE
         return self.transport.segment_error(
             batch,
             i,

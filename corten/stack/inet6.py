@@ -11,6 +11,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.fragment import Fragment
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.icmpv6 import receive_echo, send_error_v6
@@ -25,6 +26,7 @@ from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.icmpv6 import (
     ICMPV6_BAD_FIELD,
     ICMPV6_ECHO,
+    ICMPV6_ECHO_REPLY,
     ICMPV6_INFORMATION,
     ICMPV6_PARAMETER_PROBLEM,
     ICMPV6_PORT_UNREACHABLE,
@@ -34,7 +36,7 @@ from cython.cimports.corten.wire.icmpv6 import (
     error_v4,
 )
 from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP, PROTOCOL_UDP
-from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, PROTOCOL_ICMPV6, Ipv6
+from cython.cimports.corten.wire.ipv6 import IPV6_LEN, IPV6_MTU_MIN, PROTOCOL_ICMPV6, Ipv6
 from cython.cimports.corten.wire.ipv6_extension import FRAGMENT, NO_PROBLEM, Extensions
 from cython.cimports.corten.wire.mac_field import is_group_mac
 from cython.cimports.corten.wire.reason import (
@@ -48,6 +50,7 @@ from cython.cimports.corten.wire.reason import (
     IPV6_BAD_SOURCE,
     IPV6_FRAGMENT,
     IPV6_NOT_OURS,
+    SEGMENT_DONE,
     TCP_TO_BROADCAST,
     UDP_NO_ENDPOINT,
 )
@@ -78,12 +81,13 @@ class Inet6:
         self,
         host: TcpHost,
         udp: UdpHost,
+        echo: EchoHost,
         reassembly: Reassembly,
         arrival: Arrival,
         limiter: IcmpLimiter,
     ) -> None:
         self.arrival = arrival
-        self.transport = Transport(host, udp, arrival)
+        self.transport = Transport(host, udp, echo, arrival)
         self.fragment = Fragment()
         self.reassembly = reassembly
         self.limiter = limiter
@@ -296,10 +300,51 @@ class Inet6:
             return reason
         if icmp.type < ICMPV6_INFORMATION:
             return self._icmp_error(batch, i, now)
+        if icmp.type == ICMPV6_ECHO_REPLY:
+            self._take_addresses(
+                ip.source_high, ip.source_low, ip.destination_high, ip.destination_low
+            )
+            at: cython.Py_ssize_t = icmp.payload_at
+            return self.transport.echo_reply(
+                batch, i, icmp.rest, at, icmp.payload_len, ip.hop_limit, now
+            )
         if icmp.type == ICMPV6_ECHO:
+            if self._is_long(ip):
+                self.transport.echo.answer(
+                    (ip.destination_high, ip.destination_low),
+                    (ip.source_high, ip.source_low),
+                    icmp.rest,
+                    batch.arena,
+                    icmp.payload_at,
+                    icmp.payload_len,
+                    now,
+                )
+                return SEGMENT_DONE
             station: cython.ulonglong = self.arrival.link.source
             return receive_echo(self.arrival.interface, station, ip, icmp, batch.arena)
         return ICMPV6_UNKNOWN_TYPE
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _take_addresses(
+        self,
+        remote_high: cython.ulonglong,
+        remote_low: cython.ulonglong,
+        local_high: cython.ulonglong,
+        local_low: cython.ulonglong,
+    ) -> cython.void:
+        self.transport.seg.remote_high = remote_high
+        self.transport.seg.remote_low = remote_low
+        self.transport.seg.local_high = local_high
+        self.transport.seg.local_low = local_low
+
+    @cython.cfunc
+    def _is_long(self, ip: Ipv6) -> cython.bint:
+        """Whether the answer to a request for one of our addresses does not fit in one frame."""
+        interface: Interface = self.arrival.interface
+        return self.extensions.upper_len + IPV6_LEN > interface.mtu and interface.owns(
+            ip.destination_high, ip.destination_low
+        )
 
     @cython.cfunc
     def _icmp_error(
@@ -319,12 +364,15 @@ class Inet6:
         said: cython.uint = error_v4(icmp.type, icmp.code)
         if quoted.next_header == PROTOCOL_UDP:
             return self._datagram_error(batch, i, said, now)
+        self._take_addresses(
+            quote.destination_high, quote.destination_low, quote.source_high, quote.source_low
+        )
+        if quoted.next_header == PROTOCOL_ICMPV6:
+            return self.transport.echo_error(
+                batch, i, quoted.upper_at, quoted.upper_len, said >> 8, said & 0xFF
+            )
         if quoted.next_header != PROTOCOL_TCP:
             return ICMPV6_BAD_QUOTE
-        self.transport.seg.local_high = quote.source_high
-        self.transport.seg.local_low = quote.source_low
-        self.transport.seg.remote_high = quote.destination_high
-        self.transport.seg.remote_low = quote.destination_low
         return self.transport.segment_error(
             batch,
             i,

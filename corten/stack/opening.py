@@ -82,7 +82,7 @@ class Opener:
         if not 1 <= port <= 65535:
             raise CortenError(f"port {port}: must be between 1 and 65535")
         source: Any = options.pop("source", None) or (None, None)
-        path: Path = self._path(address, source[0])
+        path: Path = self.path(address, source[0])
         if self.host.live >= self.host.config.connections_max:
             raise CortenError(f"{self.host.live} connections are open: see connections_max")
         config: Config = self.host.config.with_settings(_settings(options))
@@ -96,7 +96,7 @@ class Opener:
         path.neighbour.watch(connection)
         return connection
 
-    def _path(self, address: str, source: str | None) -> Path:
+    def path(self, address: str, source: str | None) -> Path:
         """The way to an address, from `source` or the best of ours. A link-local address may name
         its link: fe80::1%link."""
         text, percent, zone = address.partition("%")

@@ -27,6 +27,7 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import EVERYBODY
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.identification import Identification
@@ -58,12 +59,13 @@ from cython.cimports.corten.tcp.time_wait_table import (
 from cython.cimports.corten.tcp.timer import expire as expire_tcb
 from cython.cimports.corten.udp.deliver import deliver_datagrams
 from cython.cimports.corten.udp.host import UdpHost
-from cython.cimports.corten.udp.send import send_datagrams
+from cython.cimports.corten.udp.send import may_wake, send_datagrams
 
 from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import TimerHandle
+from corten.endpoint.ping import Ping, PingHandler
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
 from corten.udp.endpoint import bind_endpoint
@@ -82,6 +84,7 @@ class Stack:
     counters: Counters
     host: TcpHost
     udp: UdpHost
+    echo: EchoHost
     fragments: Reassembly
     interfaces: list
     routes: RouteTable
@@ -119,26 +122,27 @@ class Stack:
             self.wheel,
         )
         self.host.start(now, self if loop is None else loop)
-        self.udp = self._make_udp(chance)
-        self.udp.start(now, self.host.loop)
+        self._make_udp_and_echo(chance)
         self.interfaces = self.routes.interfaces
         limiter: IcmpLimiter = IcmpLimiter(chance)
         self.fragments = Reassembly(self.wheel, self.counters, TimeExceeded(limiter))
-        self._demux = Demux(self.host, self.udp, self.fragments, limiter)
+        self._demux = Demux(self.host, self.udp, self.echo, self.fragments, limiter)
         self._due = []
         self._soon = deque()
         self._opener = Opener(self.host, chance)
         self._loopback = None
         self.routes.loopback = self.loopback
 
-    def _make_udp(self, chance: Chance) -> UdpHost:
-        """UDP beside TCP: the same routes, keys and fellow workers."""
+    def _make_udp_and_echo(self, chance: Chance) -> None:
+        """UDP and echo beside TCP: the same routes, keys and fellow workers."""
         host: TcpHost = self.host
         exchange: Exchange = host.exchange
+        key = host.flow_key
         numbers = Identification(host.secret, chance, exchange.index, exchange.workers)
-        return UdpHost(
-            self.counters, self.routes, exchange, chance, host.flow_key, host.secret, numbers
-        )
+        self.udp = UdpHost(self.counters, self.routes, exchange, chance, key, host.secret, numbers)
+        self.udp.start(host.now, host.loop)
+        self.echo = EchoHost(self.counters, self.routes, exchange, chance, key, numbers)
+        self.echo.start(host.now, host.loop)
 
     # -- setting up -------------------------------------------------------------------------
 
@@ -256,6 +260,20 @@ class Stack:
         `broadcast`. CortenError for what cannot be."""
         return bind_endpoint(self.udp, port, handler, address, peer, options)
 
+    def ping(
+        self,
+        address: str,
+        handler: PingHandler,
+        *,
+        source: str | None = None,
+        ttl: int | None = None,
+        dscp: int = 0,
+    ) -> Ping:
+        """Echo requests to a host, under an identifier of their own: see `Ping.send`. CortenError
+        for what cannot be."""
+        path = self._opener.path(address, source)
+        return self.echo.open(handler, address, path, ttl, dscp)
+
     # -- a breath ---------------------------------------------------------------------------
 
     @cython.ccall
@@ -273,7 +291,7 @@ class Stack:
     @cython.ccall
     def expire(self, now: cython.longlong) -> cython.void:
         """Due timers change state; scheduled calls join what runs in `deliver`."""
-        self.host.now = self.udp.now = now
+        self.host.now = self.udp.now = self.echo.now = now
         expire_time_waits(self.host, now)
         due: list = self._due
         if self.wheel.advance(now, due) == 0:
@@ -401,6 +419,8 @@ class Stack:
         if host.failed_controls or self.udp.sending or self.udp.active:
             return host.now
         if self._loopback is not None and self._loopback.incoming.count:
+            return host.now
+        if self.udp.refused and may_wake(self.udp):
             return host.now
         deadline: cython.longlong = self.wheel.next_deadline()
         ended: cython.longlong = next_time_wait(self.host)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.field import get16, get32
 from cython.cimports.corten.core.frame import CHECKSUM_GOOD, ReceiveBatch
+from cython.cimports.corten.ip.cause import cause_of
+from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.tcp.emit import refuse
 from cython.cimports.corten.tcp.handshake import listen_arrives, syn_sent_arrives
@@ -28,6 +30,7 @@ from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
+    ECHO_UNKNOWN,
     HANDED_OVER,
     ICMP_BAD_QUOTE,
     SEGMENT_DONE,
@@ -49,12 +52,14 @@ class Transport:
 
     host: TcpHost
     udp: UdpHost
+    echo: EchoHost
     arrival: Arrival
     seg: Segment
 
-    def __init__(self, host: TcpHost, udp: UdpHost, arrival: Arrival) -> None:
+    def __init__(self, host: TcpHost, udp: UdpHost, echo: EchoHost, arrival: Arrival) -> None:
         self.host = host
         self.udp = udp
+        self.echo = echo
         self.arrival = arrival
         self.seg = Segment()
 
@@ -233,3 +238,57 @@ class Transport:
         if port is None:
             self.arrival.is_given = self._offer(batch, i, udp.port_hash(local_port))
         return port
+
+    @cython.cfunc
+    def echo_reply(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        rest: cython.uint,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        ttl: cython.uint,
+        now: cython.longlong,
+    ) -> cython.int:
+        """An echo reply with `length` octets of data at `at` in frame i; addresses in `seg`."""
+        ping = self._ping(rest >> 16)
+        if ping is None:
+            return self._no_ping(batch, i, rest >> 16)
+        self.echo.replied(ping, rest & 0xFFFF, batch.arena, at, length, ttl, now)
+        return SEGMENT_DONE
+
+    @cython.cfunc
+    def echo_error(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        type: cython.uint,
+        code: cython.uint,
+    ) -> cython.int:
+        """As `segment_error`, of an echo request."""
+        if length < QUOTED_LEN:
+            return ICMP_BAD_QUOTE
+        rest: cython.uint = get32(batch.arena, at + 4)
+        ping = self._ping(rest >> 16)
+        if ping is None:
+            return self._no_ping(batch, i, rest >> 16)
+        self.echo.failed(ping, rest & 0xFFFF, cause_of(type, code))
+        return ACCEPTED
+
+    @cython.cfunc
+    def _ping(self, identifier: cython.uint) -> object:
+        seg: Segment = self.seg
+        return self.echo.find(
+            identifier, seg.remote_high, seg.remote_low, seg.local_high, seg.local_low
+        )
+
+    @cython.cfunc
+    def _no_ping(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, identifier: cython.uint
+    ) -> cython.int:
+        """Another worker may be waiting for it."""
+        if self._offer(batch, i, self.echo.hash_of(identifier)):
+            return HANDED_OVER
+        return ECHO_UNKNOWN

@@ -23,7 +23,7 @@ from cython.cimports.corten.udp.port import (
     Queued,
     Received,
 )
-from cython.cimports.corten.wire.address_field import is_v4, low_v4
+from cython.cimports.corten.wire.address_field import is_loopback, is_v4, low_v4
 from cython.cimports.corten.wire.mac_field import BROADCAST_MAC
 from cython.cimports.corten.wire.reason import NO_ROUTE, UDP_UNSENT
 from cython.cimports.corten.wire.udp import UDP_LEN
@@ -150,6 +150,9 @@ class UdpEndpoint(Port):
         local = self._source_of(peer, source)
         if local is None:
             return None
+        if is_v4(local[0], local[1]) != is_v4(high, low):
+            name = self.host.name_of(local[0], local[1])
+            raise CortenError(f"to={self.host.name_of(high, low)}: {name} is of the other family")
         path: Path | None = self.host.routes.path(local[0], local[1], high, low, self.host.now)
         if path is not None and is_v4(high, low) and path.interface.is_broadcast(low):
             if not self.broadcast:
@@ -225,17 +228,14 @@ class UdpEndpoint(Port):
 
 @cython.cfunc
 def check_host(host: UdpHost, high: cython.ulonglong, low: cython.ulonglong) -> cython.void:
-    """CortenError for what is no address of one other host, or of all of a link."""
-    single: cython.bint
+    """CortenError for what is no address of one host, or of all of a link."""
+    single: cython.bint = is_loopback(high, low)
     if is_v4(high, low):
-        single = is_host_v4(low_v4(low)) or low_v4(low) == V4_ALL_ONES
+        single = single or is_host_v4(low_v4(low)) or low_v4(low) == V4_ALL_ONES
     else:
-        single = high >> 56 != 0xFF and (high != 0 or low > 1)
+        single = single or (high >> 56 != 0xFF and (high != 0 or low != 0))
     if not single:
         raise CortenError(f"{host.name_of(high, low)}: not the address of a single host")
-    if host.routes.owns(high, low):
-        name = host.name_of(high, low)
-        raise CortenError(f"{name}: our own address; a stack does not speak to itself")
 
 
 def bind_endpoint(
@@ -280,7 +280,7 @@ def _set_addresses(endpoint: UdpEndpoint, address: object, peer: object) -> cyth
     host: UdpHost = endpoint.host
     if address is not None:
         own: tuple = host.address_of(address)
-        if not host.routes.owns(own[0], own[1]):
+        if not host.routes.owns(own[0], own[1]) and not is_loopback(own[0], own[1]):
             raise CortenError(f"address {address}: not an address of this stack")
         endpoint.any_address = False
         endpoint.local_high, endpoint.local_low = own

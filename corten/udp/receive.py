@@ -10,8 +10,8 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.arena import Memory, read
 from cython.cimports.corten.core.frame import CHECKSUM_GOOD
+from cython.cimports.corten.ip.cause import cause_of
 from cython.cimports.corten.ip.path import Path
-from cython.cimports.corten.udp.cause import cause_of
 from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.udp.port import (
     DATAGRAM_COST,
@@ -36,10 +36,6 @@ from cython.cimports.corten.wire.reason import (
 )
 from cython.cimports.corten.wire.udp import verify_udp
 
-if not cython.compiled:
-    PATH_MTU_MIN = 552  # IPv4: a smaller one is a lie more often than a link
-    PATH_MTU_MIN_V6 = 1280  # RFC 8201 4
-
 
 @cython.cfunc
 def parse_datagram(
@@ -54,10 +50,12 @@ def parse_datagram(
     reason: cython.int = host.udp.parse(memory, at, length)
     if reason != ACCEPTED:
         return reason
+    if flags & CHECKSUM_GOOD:
+        return ACCEPTED  # the field may hold what a link is to complete
     if host.udp.checksum == 0:
         if not is_v4(host.remote_high, host.remote_low):
             return UDP_NO_CHECKSUM
-    elif flags & CHECKSUM_GOOD == 0 and not verify_udp(
+    elif not verify_udp(
         host.udp,
         memory,
         pseudo_sum(
@@ -108,13 +106,10 @@ def error_arrives(
     its addresses are in hand."""
     host.counters.add(ICMP_ERRORS_IN)
     if type == ICMP_UNREACHABLE and code == ICMP_FRAGMENTATION_NEEDED:
-        least: cython.uint = PATH_MTU_MIN_V6
-        if is_v4(host.remote_high, host.remote_low):
-            least = PATH_MTU_MIN
         path: Path | None = host.routes.path(
             host.local_high, host.local_low, host.remote_high, host.remote_low, now
         )
-        if path is not None and least <= mtu < cython.cast(cython.uint, packet_len):
+        if path is not None and path.mtu_min <= mtu < cython.cast(cython.uint, packet_len):
             path.lower_mtu(mtu, now)
         if not port.dont_fragment:
             return ACCEPTED  # the next one is cut to fit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import buffer_of, sum_octets
+from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.packet import Outgoing, send_packet
 from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.udp.port import EVENT_WRITABLE, Port, Queued
@@ -61,16 +62,33 @@ def _send_one(packet: Outgoing, port: Port, datagram: Queued, now: cython.longlo
 
 
 @cython.cfunc
+def may_wake(host: UdpHost) -> cython.bint:
+    """Whether somebody that `send` refused is to hear that there is room again."""
+    for port, neighbour in host.refused:
+        if not _waits(port, neighbour):
+            return True
+    return False
+
+
+@cython.cfunc
+def _waits(port: Port, neighbour: Neighbour | None) -> cython.bint:
+    """Whether something of a refused endpoint's still waits, for the link or for a neighbour."""
+    if not port.is_open:
+        return False
+    if port.queued is not None:
+        return True
+    return neighbour is not None and neighbour.waiting is not None
+
+
+@cython.cfunc
 def wake_refused(host: UdpHost) -> cython.void:
     """Tell those that `send` refused, once nothing of theirs waits any more."""
     kept: list = []
     port: Port
     for port, neighbour in host.refused:
-        if not port.is_open:
-            continue
-        if port.queued is not None or (neighbour is not None and neighbour.waiting is not None):
+        if _waits(port, neighbour):
             kept.append((port, neighbour))
-            continue
-        port.is_refused = False
-        host.mark(port, EVENT_WRITABLE)
+        elif port.is_open:
+            port.is_refused = False
+            host.mark(port, EVENT_WRITABLE)
     host.refused = kept

@@ -87,7 +87,7 @@ def test_an_echo_request_to_a_group_is_answered_from_an_address_of_the_same_scop
         (frame(echo(), source="::"), "icmpv6_unknown_type"),
         (frame(echo(), mac="01:00:5e:00:00:01"), "ethernet_not_ours"),
         (frame(Raw(b""), nh=59), "ipv6_no_next_header"),
-        (frame(ICMPv6EchoReply()), "icmpv6_unknown_type"),
+        (frame(ICMPv6EchoReply()), "echo_unknown"),
         (frame(Raw(bytes([200, 0, 0, 0, 0, 0, 0, 0])), nh=58), "icmpv6_bad_checksum"),
         (frame(Raw(bytes(7)), nh=58), "icmpv6_short"),
     ],

@@ -139,8 +139,6 @@ def test_a_broadcast_needs_leave() -> None:
         endpoint.send(b"x", ("10.0.0.255", 9))
     with pytest.raises(CortenError, match="single host"):
         endpoint.send(b"x", ("224.0.0.1", 9))
-    with pytest.raises(CortenError, match="our own"):
-        endpoint.send(b"x", (HERE, 9))
     loud = link.stack.bind(8, Kept(), broadcast=True)
     loud.send(b"x", ("10.0.0.255", 9))
     (frame,) = link.breath()
@@ -213,6 +211,7 @@ def test_a_breaths_sends_are_bounded() -> None:
         accepted += 1
     assert accepted == 1024
     assert len(link.breath()) == 1024
+    assert link.stack.next_deadline() == link.now  # there is something to tell
     link.breath()
     assert kept.writable == 1
     assert endpoint.info()["datagrams_out"] == 1024
@@ -255,3 +254,16 @@ def test_a_flood_of_answers_leaves_over_several_batches() -> None:
     replies = link.breath(*[udp(bytes(1400)) for _ in range(250)], *[udp(b"") for _ in range(6)])
     assert len(replies) == 256
     assert [bytes(r[UDP].payload)[:1] for r in replies[-6:]] == [b""] * 6
+
+
+@pytest.mark.parametrize("there", [HERE, "127.0.0.1"])
+@pytest.mark.parametrize("size", [5, 20_000])
+def test_a_stack_speaks_to_itself(there: str, size: int) -> None:
+    link, service, asker = Link(), Kept(echo=True), Kept()
+    link.stack.bind(7, service)
+    endpoint = link.stack.bind(0, asker)
+    assert endpoint.send(bytes(size), (there, 7))
+    for _ in range(4):
+        assert link.breath() == []
+    assert asker.got == [(bytes(size), (there, 7))]
+    assert link.stack.leaks() == []

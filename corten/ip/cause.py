@@ -1,4 +1,4 @@
-"""What an ICMP error says to a UDP application: an OSError by the errno that programs know from
+"""What an ICMP error says to an application: an OSError by the errno that programs know from
 Linux. Types and codes are ICMPv4's (RFC 792, RFC 1122 3.2.2.1); IPv6's are told as these."""
 
 from __future__ import annotations
