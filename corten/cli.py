@@ -50,7 +50,7 @@ def _on_links(command: Command) -> Command:
             default=[DEFAULT_LINK],
             show_default=True,
             metavar="LINK",
-            help="DRIVER[:NAME],address=A.B.C.D/N[,option=value...]; repeat it for several links.",
+            help="DRIVER[:NAME],address=A.B.C.D/N|slaac[,option=value...]; may be repeated.",
         ),
     ):
         command = option(command)
@@ -229,7 +229,7 @@ def _serve(
     from corten.worker.serve import serve
 
     def ready(addresses: list[str]) -> None:
-        for address in addresses:
+        for address in addresses or ["*"]:  # a link that configures itself has none yet
             print("ready:", shown.format(address, port), flush=True)
 
     sys.exit(
@@ -248,6 +248,7 @@ def _serve(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 not as hoped, 2 called wrongly, 130 interrupted."""
     logging.basicConfig(format="corten: %(message)s", level=logging.WARNING)
+    logging.getLogger("corten.link").setLevel(logging.INFO)  # addresses that came and went
     try:
         commands.main(arguments, "corten", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -32,6 +32,8 @@ PROGRAMS = {
     "nmap": "nmap",
     "tshark": "tshark",
     "valgrind": "valgrind",
+    "ping": "iputils-ping",
+    "radvd": "radvd",
 }
 
 

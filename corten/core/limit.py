@@ -22,6 +22,10 @@ REACHABLE_TIME_NS: cython.longlong = 30_000_000_000  # RFC 4861 10, times 0.5 to
 REACHABLE_REDRAW_NS: cython.longlong = 7_200_000_000_000  # RFC 4861 6.3.2: every few hours
 DELAY_FIRST_PROBE_NS: cython.longlong = 5_000_000_000  # RFC 4861 10
 DEFEND_INTERVAL_NS: cython.longlong = 10_000_000_000  # RFC 5227 1.1
+SOLICIT_FIRST_NS: cython.longlong = 4_000_000_000  # RFC 7559 2, IRT
+SOLICIT_LAST_NS: cython.longlong = 3_600_000_000_000  # MRT
+TWO_HOURS_NS: cython.longlong = 7_200_000_000_000  # RFC 4862 5.5.3 e
+LINK_LOCAL_HIGH: cython.ulonglong = 0xFE80_0000_0000_0000  # fe80::/64
 MLD_OLDER_QUERIER_NS: cython.longlong = 260_000_000_000  # RFC 3810 9.12
 ICMP_INTERVAL_NS: cython.longlong = 1_000_000  # 1000 errors a second in the long run
 

@@ -105,6 +105,13 @@ def request(interface: Interface, neighbour: Neighbour, now: cython.longlong) ->
 
 
 @cython.cfunc
+def probe(interface: Interface, address: Address) -> cython.void:
+    """Ask, as nobody, whether somebody has an address that we want (RFC 5227 2.1.1)."""
+    _send(interface, REQUEST, 0, 0, low_v4(address.low), BROADCAST_MAC)
+    interface.counters.add(ARP_REQUESTS_OUT)
+
+
+@cython.cfunc
 def announce_v4(interface: Interface, address: Address) -> cython.void:
     """Tell the link who we are: one request for our own address (RFC 5227 2.3)."""
     own: cython.uint = low_v4(address.low)

@@ -13,6 +13,8 @@ the next packet on it looks for its first hop again.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.core.counter import Counters
@@ -93,7 +95,7 @@ class FirstHops:
         return False
 
     @cython.ccall
-    def redirected(self, high: cython.ulonglong, low: cython.ulonglong) -> object:
+    def redirected(self, high: cython.ulonglong, low: cython.ulonglong) -> Any:
         """The first hop that a redirect named for a destination, (high, low), or None."""
         return self.redirects.get((high, low)) if self.redirects else None
 
@@ -111,6 +113,15 @@ class FirstHops:
             best = self.routers[self._turn % len(self.routers)]
             self._turn += 1
         return best
+
+    @cython.ccall
+    def is_router(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+        """Whether a station is one of the default routers."""
+        router: Router
+        for router in self.routers:
+            if router.high == high and router.low == low:
+                return True
+        return False
 
     @cython.cfunc
     def _may_be_reachable(self, router: Router) -> cython.bint:

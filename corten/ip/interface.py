@@ -12,17 +12,20 @@ from cython.cimports.corten.core.counter import Counters
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.limit import LINK_GROUPS_HIGH, NODE_GROUPS_HIGH, U32, V4_ALL_ONES
 from cython.cimports.corten.ip.first_hop import FirstHops
+from cython.cimports.corten.ip.membership import Membership
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.neighbour_table import NeighbourTable
+from cython.cimports.corten.ip.probation import Claim, Duplicates
 from cython.cimports.corten.wire.address_field import in_prefix, is_link_local_v6, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, is_source_v6
 from cython.cimports.corten.wire.vlan import VID_MAX, VLAN_LEN, emit_vlan
 
 from corten.endpoint.error import CortenError
-from corten.wire.address import parse_address, parse_mac, parse_network
+from corten.wire.address import format_address, parse_address, parse_mac, parse_network
 
 if not cython.compiled:
+    HOP_LIMIT = 64  # RFC 1700, until a router says another (RFC 4861 6.3.2)
     ALL_NODES_LOW = 1
     SOLICITED_NODE = 0x1FF  # ff02::1:ffXX:XXXX: the low half without its last 24 bits
 
@@ -39,6 +42,12 @@ class Address:
     network: cython.ulonglong  # low half of the subnet's own address
     deprecated: cython.bint  # writable; not for new connections, if there is a better (RFC 4862)
     temporary: cython.bint  # writable; to be preferred as a source (RFC 8981)
+    is_auto: cython.bint  # made from a router's prefix, which alone says what is on-link (RFC 5942)
+    preferred_until: cython.longlong
+    valid_until: cython.longlong
+    octets: bytes  # as on the wire, of IPv6
+    trial: Duplicates | None  # is it somebody else's? In use meanwhile if it is among `addresses`
+    claim: Claim | None  # our claim to it, of IPv4
 
     def __init__(self, text: str) -> None:
         high, low, prefix_len = parse_network(text)
@@ -49,10 +58,19 @@ class Address:
         self.network = 0
         self.deprecated = False
         self.temporary = False
+        self.is_auto = False
+        self.preferred_until = self.valid_until = NEVER
+        self.octets = ((high << 64) | low).to_bytes(16, "big")
+        self.trial = None
+        self.claim = None
         if prefix_len >= 96 and high == 0 and prefix_len < 127:
             host_bits = (1 << (128 - prefix_len)) - 1
             self.broadcast = low | host_bits
             self.network = low & ~host_bits
+
+    def text(self) -> str:
+        """As one writes it, without the prefix length."""
+        return format_address(self.high, self.low)
 
     @cython.ccall
     def contains(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
@@ -80,6 +98,16 @@ class Interface:
     counters: Counters
     addresses: list  # of Address
     gateways: list  # (high, low) of each default router set by hand
+    tentative: list  # of Address that may not be used yet
+    gained: list  # of Address in use since the stack last looked
+    lost: list  # of (Address, why) that are ours no more, until the stack has told connections
+    groups: Membership
+    slaac: Any  # the Slaac of a link that configures itself; None
+    name_servers: list  # (high, low) of those that routers have told (RFC 8106)
+    search_names: list
+    hop_limit: cython.uint  # of IPv6 packets
+    mtu_v6: cython.uint
+    chance: Chance
     hops: FirstHops  # what routers have told
     routes: Any  # the RouteTable that the link is in
     asking: list  # of Neighbour with a timer
@@ -102,8 +130,6 @@ class Interface:
     ) -> None:
         if not 68 <= mtu <= 65535:
             raise CortenError(f"mtu={mtu}: must be between 68 and 65535")
-        if not addresses:
-            raise CortenError(f"link {name}: give it an address, such as address=10.0.2.2/24")
         self.name = name
         self.index = index
         self.mac = parse_mac(mac)
@@ -116,7 +142,17 @@ class Interface:
         self.is_loopback = False
         self.outgoing = TransmitBatch()
         self.counters = counters
-        self.neighbours = NeighbourTable(counters, chance or Chance(self.mac))
+        self.chance = chance or Chance(self.mac)
+        self.neighbours = NeighbourTable(counters, self.chance)
+        self.tentative = []
+        self.gained = []
+        self.lost = []
+        self.groups = Membership(self.chance)
+        self.slaac = None
+        self.name_servers = []
+        self.search_names = []
+        self.hop_limit = HOP_LIMIT
+        self.mtu_v6 = mtu
         self.addresses = [self.parse_own(text) for text in addresses]
         self.hops = FirstHops(self.neighbours, counters)
         self.routes = None
@@ -156,7 +192,9 @@ class Interface:
 
     @cython.ccall
     def has_v6(self) -> cython.bint:
-        """Whether IPv6 is spoken here: an address of it is ours."""
+        """Whether IPv6 is spoken here: an address of it is ours, or may be."""
+        if self.slaac is not None:
+            return True
         address: Address
         for address in self.addresses:
             if not is_v4(address.high, address.low):
@@ -172,6 +210,12 @@ class Interface:
     def unresolved(self) -> list[Neighbour]:
         """Who is being asked for, with packets waiting."""
         return [entry for entry in self.asking if entry.waiting is not None]
+
+    @cython.cfunc
+    def readdressed(self) -> cython.void:
+        """An address, a prefix or a redirect came or went: paths are made anew."""
+        if self.routes is not None:
+            self.routes.changed()
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -232,7 +276,7 @@ class Interface:
         for address in self.addresses:
             if (address.low ^ low) & 0xFF_FFFF == 0 and not is_v4(address.high, address.low):
                 return True
-        return False
+        return self.groups.listens(low)
 
     @cython.cfunc
     def is_broadcast(self, low: cython.ulonglong) -> cython.bint:
@@ -251,6 +295,8 @@ class Interface:
         """Whether the address is in one of this link's subnets."""
         address: Address
         for address in self.addresses:
-            if address.contains(high, low):
+            if address.contains(high, low) and not address.is_auto:
                 return True
+        if self.hops.on_link(high, low):
+            return True
         return is_link_local_v6(high) and self.has_v6()

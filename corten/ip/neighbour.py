@@ -116,6 +116,7 @@ class Neighbour:
     mac: cython.ulonglong  # 0: unknown
     state: cython.uint
     is_router: cython.bint
+    is_first_hop: cython.bint  # writable; a default router: never evicted
     is_retired: cython.bint  # no first hop any more: who uses it looks for another
     in_use: cython.bint  # a transport has made progress through it
     is_asked: cython.bint  # in its interface's list of those with a timer
@@ -137,6 +138,7 @@ class Neighbour:
         self.mac = 0
         self.state = INCOMPLETE
         self.is_router = False
+        self.is_first_hop = False
         self.is_retired = False
         self.in_use = False
         self.is_asked = False
@@ -321,6 +323,7 @@ class Neighbour:
         """Know what another entry of the same station knows."""
         self.mac = other.mac
         self.is_router = other.is_router
+        self.is_first_hop = other.is_first_hop
         self.in_use = other.in_use
         self.requested_at = other.requested_at
         self._reachable_ns = other._reachable_ns

@@ -128,7 +128,7 @@ class NeighbourTable:
 
     @cython.cfunc
     def _is_needed(self, entry: Neighbour, now: cython.longlong) -> cython.bint:
-        if entry.state == STATIC or entry.is_router:
+        if entry.state == STATIC or entry.is_first_hop:
             return True
         return entry.in_use and entry.fresh_until > now - NEIGHBOUR_IN_USE_NS
 

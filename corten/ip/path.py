@@ -124,6 +124,7 @@ class Path:
         """Make the template of an IPv6 path: one flow label for all that goes on it (RFC 6437)."""
         at: cython.Py_ssize_t = self.interface.link_len
         self.gso_type = GSO_TCPV6
+        self.mtu = self._lower_mtu = self.interface.mtu_v6
         self.mtu_min = IPV6_MTU_MIN
         self.default_mss = DEFAULT_MSS_V6
         self.ip_header_len = IPV6_LEN
@@ -143,7 +144,7 @@ class Path:
             self.remote_low,
             PROTOCOL_TCP,
             0,
-            DEFAULT_TTL,
+            self.interface.hop_limit,
             0,
             flow_label,
         )

@@ -48,9 +48,9 @@ class Duplicates:
     _looped: cython.bint
     _chance: Chance
 
-    def __init__(self, chance: Chance, now: int, retrans_ns: int, delayed: bool) -> None:
-        """`delayed`: wait up to a second first (5.4.2)."""
-        self.due_at = now + (chance.below(SECOND) if delayed else 0)
+    def __init__(self, chance: Chance, now: int, retrans_ns: int, delay_ns: int) -> None:
+        """`delay_ns`: how long to wait first, up to a second by chance (5.4.2)."""
+        self.due_at = now + delay_ns
         self.nonce = 0
         self._left = TRANSMITS
         self._retrans_ns = retrans_ns

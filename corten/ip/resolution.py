@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.clock import MILLISECOND, NEVER
-from cython.cimports.corten.ip.arp import announce_v4, request
-from cython.cimports.corten.ip.interface import Address, Interface
+from cython.cimports.corten.ip.arp import request
+from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.nd import solicit
 from cython.cimports.corten.ip.neighbour import ASK, FAILED, LAPSED, Neighbour
 from cython.cimports.corten.ip.waiting import send_waiting, track, wait_for
@@ -85,12 +85,3 @@ def _drop_waiting(interface: Interface, neighbour: Neighbour) -> cython.void:
     if neighbour.waiting is not None:
         interface.counters.add(NEIGHBOUR_UNREACHABLE, len(neighbour.waiting))
         neighbour.waiting = None
-
-
-@cython.cfunc
-def announce(interface: Interface) -> cython.void:
-    """Tell the link who we are, an address at a time."""
-    address: Address
-    for address in interface.addresses:
-        if is_v4(address.high, address.low):
-            announce_v4(interface, address)

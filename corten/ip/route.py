@@ -301,6 +301,7 @@ class RouteTable:
             found += [
                 Route((address.high, address.low, address.prefix_len), interface)
                 for address in interface.addresses
+                if not address.is_auto
             ]
             if interface.has_v6():
                 found.append(Route(parse_network("fe80::/10"), interface))

@@ -54,12 +54,13 @@ class Host:
         offload: bool = False,
         **options: Any,
     ) -> Port:
-        """Give the host an interface on `link`; `address` as 10.0.0.1/24."""
+        """Give the host an interface on `link`; `address` as 10.0.0.1/24; none for one that
+        configures itself (slaac=True)."""
         mac = mac or self.network.next_mac()
         interface = self.stack.add_interface(
             f"{self.name}{len(self.ports)}",
             mac,
-            [address],
+            [address] if address else [],
             mtu=mtu,
             offload_checksum=offload,
             offload_segmentation=offload,

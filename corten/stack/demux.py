@@ -11,6 +11,7 @@ from cython.cimports.corten.core.arena import Arena
 from cython.cimports.corten.core.field import get8
 from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.ip.arp import receive_arp
+from cython.cimports.corten.ip.conflict import arp_conflict
 from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.interface import Interface
@@ -31,7 +32,6 @@ from cython.cimports.corten.wire.ethernet import (
 from cython.cimports.corten.wire.mac_field import BROADCAST_MAC
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
-    ARP_NOT_OURS,
     ETHERNET_NOT_OURS,
     ETHERNET_UNKNOWN_TYPE,
     FRAMES_IN,
@@ -155,7 +155,9 @@ class Demux:
         if reason != ACCEPTED:
             return reason
         reason = receive_arp(arrival.interface, self.arp, arrival.tried != 0, now)
-        if arrival.tried == 0 and reason in (ACCEPTED, ARP_NOT_OURS):
+        if reason != ACCEPTED:
+            arp_conflict(arrival.interface, self.arp, arrival.tried != 0, now)
+        if arrival.tried == 0:
             link_len: cython.Py_ssize_t = arrival.interface.link_len
             self.host.exchange.neighbour(
                 arrival.interface.index, arena, at - link_len, length + link_len

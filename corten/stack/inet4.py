@@ -13,6 +13,7 @@ from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.fragment import Fragment
 from cython.cimports.corten.ip.icmp import IcmpLimiter, receive_icmp, send_unreachable
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.nd_arrives import redirect_v4
 from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.stack.transport import Transport
@@ -159,9 +160,9 @@ class Inet4:
         reason: cython.int = icmp.parse(batch.arena, self.ip.payload_at, self.ip.payload_len)
         if reason != ACCEPTED:
             return reason
-        # a source quench asks for nothing (RFC 6633); a redirect is none of a connection's troubles
-        is_quiet: cython.bint = icmp.type == ICMP_SOURCE_QUENCH or icmp.type == ICMP_REDIRECT
-        if is_error(icmp.type) and not is_quiet:
+        if icmp.type == ICMP_REDIRECT:
+            return self._redirect(batch.arena)  # none of a connection's troubles
+        if is_error(icmp.type) and icmp.type != ICMP_SOURCE_QUENCH:  # which asks for nothing: 6633
             return self._icmp_error(batch, i, now)
         ip: Ipv4 = self.ip
         if icmp.type == ICMP_ECHO_REPLY:
@@ -190,6 +191,28 @@ class Inet4:
         return ip.payload_len + IPV4_LEN > interface.mtu and interface.owns(
             0, v4_low(ip.destination)
         )
+
+    @cython.cfunc
+    def _redirect(self, arena: Arena) -> cython.int:
+        """The gateway in use names a better one for what we have sent (RFC 1122 3.2.2.2)."""
+        icmp: Icmp = self.icmp
+        quote: Ipv4 = self.quote
+        arrival: Arrival = self.arrival
+        reason: cython.int = quote.parse_quote(arena, icmp.payload_at, icmp.payload_len)
+        if reason != ACCEPTED:
+            return reason
+        if icmp.code > 3 or not arrival.interface.owns(0, v4_low(quote.source)):
+            return ICMP_BAD_QUOTE
+        reason = redirect_v4(arrival.interface, self.ip.source, icmp.rest, quote.destination)
+        if reason == ACCEPTED and arrival.tried == 0:
+            link_len: cython.Py_ssize_t = arrival.interface.link_len
+            self.transport.host.exchange.neighbour(
+                arrival.interface.index,
+                arena,
+                arrival.link.payload_at - link_len,
+                arrival.link.payload_len + link_len,
+            )
+        return reason
 
     @cython.cfunc
     def _icmp_error(

@@ -16,6 +16,8 @@ from cython.cimports.corten.ip.fragment import Fragment
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.icmpv6 import receive_echo, send_error_v6
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.mld import receive_query
+from cython.cimports.corten.ip.nd_arrives import nd_arrives
 from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.stack.transport import Transport
@@ -30,8 +32,11 @@ from cython.cimports.corten.wire.icmpv6 import (
     ICMPV6_INFORMATION,
     ICMPV6_PARAMETER_PROBLEM,
     ICMPV6_PORT_UNREACHABLE,
+    ICMPV6_REDIRECT,
     ICMPV6_TOO_BIG,
     ICMPV6_UNREACHABLE,
+    MLD_QUERY,
+    ROUTER_SOLICITATION,
     Icmpv6,
     error_v4,
 )
@@ -39,6 +44,8 @@ from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP, PROTOCOL_UDP
 from cython.cimports.corten.wire.ipv6 import IPV6_LEN, IPV6_MTU_MIN, PROTOCOL_ICMPV6, Ipv6
 from cython.cimports.corten.wire.ipv6_extension import FRAGMENT, NO_PROBLEM, Extensions
 from cython.cimports.corten.wire.mac_field import is_group_mac
+from cython.cimports.corten.wire.mld import has_alert
+from cython.cimports.corten.wire.nd import NEIGHBOUR_ADVERTISEMENT, NdMessage
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     FRAGMENT_TOO_LONG,
@@ -50,6 +57,8 @@ from cython.cimports.corten.wire.reason import (
     IPV6_BAD_SOURCE,
     IPV6_FRAGMENT,
     IPV6_NOT_OURS,
+    ND_MALFORMED,
+    ND_NOT_OURS,
     SEGMENT_DONE,
     TCP_TO_BROADCAST,
     UDP_NO_ENDPOINT,
@@ -76,6 +85,7 @@ class Inet6:
     icmp: Icmpv6
     fragment: Fragment
     reassembly: Reassembly
+    message: NdMessage
 
     def __init__(
         self,
@@ -96,6 +106,7 @@ class Inet6:
         self.quote = Ipv6()
         self.quoted = Extensions()
         self.icmp = Icmpv6()
+        self.message = NdMessage()
 
     @cython.cfunc
     def receive(
@@ -117,7 +128,7 @@ class Inet6:
             ip.destination_high, ip.destination_low
         ):
             return IPV6_NOT_OURS  # RFC 1122 3.3.6, for IPv6 too
-        if interface.owns(ip.source_high, ip.source_low):
+        if ip.next_header != PROTOCOL_ICMPV6 and interface.owns(ip.source_high, ip.source_low):
             return IPV6_BAD_SOURCE
         return self._for_us(batch, i, at, now)
 
@@ -298,6 +309,10 @@ class Inet6:
         )
         if reason != ACCEPTED:
             return reason
+        if icmp.type != NEIGHBOUR_ADVERTISEMENT and self.arrival.interface.owns(
+            ip.source_high, ip.source_low
+        ):
+            return IPV6_BAD_SOURCE  # who advertises himself so is a rival: nd_arrives sees to him
         if icmp.type < ICMPV6_INFORMATION:
             return self._icmp_error(batch, i, now)
         if icmp.type == ICMPV6_ECHO_REPLY:
@@ -322,6 +337,10 @@ class Inet6:
                 return SEGMENT_DONE
             station: cython.ulonglong = self.arrival.link.source
             return receive_echo(self.arrival.interface, station, ip, icmp, batch.arena)
+        if ROUTER_SOLICITATION <= icmp.type <= ICMPV6_REDIRECT:
+            return self._neighbours(batch.arena, now)
+        if icmp.type == MLD_QUERY:
+            return self._groups(batch.arena, now)
         return ICMPV6_UNKNOWN_TYPE
 
     @cython.cfunc
@@ -345,6 +364,71 @@ class Inet6:
         return self.extensions.upper_len + IPV6_LEN > interface.mtu and interface.owns(
             ip.destination_high, ip.destination_low
         )
+
+    @cython.cfunc
+    def _neighbours(self, arena: Arena, now: cython.longlong) -> cython.int:
+        """Neighbour discovery, never in fragments (RFC 6980 5); the other workers hear it too."""
+        ip: Ipv6 = self.ip
+        arrival: Arrival = self.arrival
+        message: NdMessage = self.message
+        if self.extensions.has_fragment:
+            return ND_MALFORMED
+        reason: cython.int = message.parse(
+            arena,
+            self.extensions.upper_at,
+            self.extensions.upper_len,
+            ip.hop_limit,
+            ip.source_high,
+            ip.source_low,
+            ip.destination_high,
+            ip.destination_low,
+        )
+        if reason != ACCEPTED:
+            return reason
+        reason = nd_arrives(
+            arrival.interface,
+            message,
+            arena,
+            ip.source_high,
+            ip.source_low,
+            arrival.link.source,
+            arrival.tried != 0,
+            now,
+        )
+        if reason != ND_NOT_OURS or message.type == NEIGHBOUR_ADVERTISEMENT:
+            self._relay(arena)
+        return reason
+
+    @cython.cfunc
+    def _groups(self, arena: Arena, now: cython.longlong) -> cython.int:
+        """A multicast listener query: whoever leads answers it."""
+        ip: Ipv6 = self.ip
+        reason: cython.int = receive_query(
+            self.arrival.interface,
+            arena,
+            self.extensions.upper_at,
+            self.extensions.upper_len,
+            ip.source_high,
+            ip.hop_limit,
+            ip.next_header == 0 and has_alert(arena, ip.payload_at, self.extensions.upper_at),
+            now,
+        )
+        if reason == ACCEPTED:
+            self._relay(arena)
+        return reason
+
+    @cython.cfunc
+    def _relay(self, arena: Arena) -> cython.void:
+        """Tell the other workers of the link, unless one of them told us."""
+        arrival: Arrival = self.arrival
+        if arrival.tried == 0:
+            link_len: cython.Py_ssize_t = arrival.interface.link_len
+            self.transport.host.exchange.neighbour(
+                arrival.interface.index,
+                arena,
+                arrival.link.payload_at - link_len,
+                arrival.link.payload_len + link_len,
+            )
 
     @cython.cfunc
     def _icmp_error(

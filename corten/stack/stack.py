@@ -15,6 +15,7 @@ what its connections call their worker.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import EVERYBODY
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.ip.address import CLAIMED, announce, take
 from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
@@ -35,18 +37,17 @@ from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.ip.reassembly_error import TimeExceeded
-from cython.cimports.corten.ip.resolution import announce
 from cython.cimports.corten.ip.route import RouteTable
-from cython.cimports.corten.ip.upkeep import attend
+from cython.cimports.corten.ip.upkeep import attend, begin
 from cython.cimports.corten.stack.demux import Demux
 from cython.cimports.corten.stack.loopback import Loopback
+from cython.cimports.corten.stack.news import tell
 from cython.cimports.corten.stack.opening import Opener
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
 from cython.cimports.corten.tcp.deliver import reset_failed, waits_for_resume
 from cython.cimports.corten.tcp.emit import send_owed_resets
-from cython.cimports.corten.tcp.handshake import opening_failed
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.listener import Listener
 from cython.cimports.corten.tcp.output import output
@@ -69,10 +70,11 @@ from corten.endpoint.ping import Ping, PingHandler
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
 from corten.udp.endpoint import bind_endpoint
-from corten.wire.address import format_address, parse_address, parse_mac
+from corten.wire.address import parse_address, parse_mac
 from corten.wire.reason import counter_names
 
 log = logging.getLogger("corten")
+TAKING = {"off": 0, "optimistic": 1, "on": 2}  # address.UNTRIED, CLAIMED, TRIED
 
 
 @cython.final
@@ -95,6 +97,7 @@ class Stack:
     _soon: Any  # deque of (function, arguments)
     _opener: Opener
     _loopback: Loopback | None  # once there was need
+    _secret: bytes
 
     def __init__(
         self,
@@ -129,6 +132,7 @@ class Stack:
         self._demux = Demux(self.host, self.udp, self.echo, self.fragments, limiter)
         self._due = []
         self._soon = deque()
+        self._secret = secret
         self._opener = Opener(self.host, chance)
         self._loopback = None
         self.routes.loopback = self.loopback
@@ -159,14 +163,27 @@ class Stack:
         leader: bool = True,
         vlan: int = 0,
         ethernet: bool = True,
+        slaac: bool = False,
+        dad: str = "optimistic",
+        acd: bool = False,
+        stable: bytes | None = None,
     ) -> Interface:
         """A link: `addresses` as "10.0.2.2/24" or "fd00::2/64"; `gateway`: a default router, one
         of each family at the most; `neighbours` are static entries (address: MAC).
 
-        `leader`: this worker announces the addresses. `vlan`: the tag of its frames (IEEE 802.1Q).
-        `ethernet=False`: the link carries bare IP packets, as a TUN device does; `mac` is not used.
-        CortenError for what cannot be.
+        `vlan`: the tag of its frames (IEEE 802.1Q). `ethernet=False`: the link carries bare IP
+        packets, as a TUN device does; `mac` is not used.
+
+        `leader`: this worker speaks for the link. `slaac`: IPv6 configures itself (RFC 4862); with
+        the key `stable` its addresses are the same after a restart (RFC 7217). `dad`: an address of
+        ours is used when nobody else turns out to have it ("on"), at once until somebody does
+        ("optimistic": those given here), or unasked ("off"). `acd`: probe for IPv4 addresses too,
+        and give up one that cannot be defended (RFC 5227). CortenError for what cannot be.
         """
+        if not addresses and not slaac:
+            raise CortenError(f"link {name}: give it an address, such as address=10.0.2.2/24")
+        if dad not in TAKING:
+            raise CortenError(f"dad={dad}: must be one of {', '.join(TAKING)}")
         interface = Interface(
             name,
             len(self.interfaces),
@@ -187,8 +204,9 @@ class Stack:
         interface.routes = self.routes
         self.routes.add_interface(interface)
         interface.timer = self.wheel.add(interface)
-        if leader and ethernet:
-            announce(interface)
+        interface.is_leader = leader
+        key = hashlib.blake2s(self._secret, person=b"slaac").digest() if stable is None else stable
+        begin(interface, TAKING[dad], acd, key if slaac else None, self.host.now)
         return interface
 
     def loopback(self) -> Interface:
@@ -200,6 +218,15 @@ class Stack:
     def has_loopback(self) -> bool:
         """Whether there was need of it."""
         return self._loopback is not None
+
+    def lead(self, leads: bool) -> None:
+        """Whether this worker speaks for all workers of its links from now on."""
+        interface: Interface
+        for interface in self.interfaces:
+            if leads and not interface.is_leader:
+                interface.is_leader = True
+                announce(interface)
+            interface.is_leader = leads
 
     def add_neighbour(self, interface: Interface, address: str, mac: str) -> None:
         """A static entry of ARP or neighbour discovery: it never ages and is never overwritten."""
@@ -220,9 +247,7 @@ class Stack:
 
     def add_address(self, interface: Interface, address: str) -> None:
         """One more address ("10.0.3.2/24") on a link."""
-        self.routes.add_address(interface, address)
-        if interface.is_leader:
-            announce(interface)
+        take(interface, self.routes.add_address(interface, address), CLAIMED, self.host.now)
 
     def listen(
         self,
@@ -300,7 +325,8 @@ class Stack:
             if isinstance(owner, Tcb):
                 expire_tcb(self.host, cython.cast(Tcb, owner), now)
             elif isinstance(owner, Interface):
-                self._attend(cython.cast(Interface, owner), now)
+                attend(cython.cast(Interface, owner), now)
+                tell(self.host, cython.cast(Interface, owner))
             else:
                 self._soon.append((owner.fire, ()))  # it may still be cancelled
         due.clear()
@@ -397,18 +423,6 @@ class Stack:
             if interface.due_at < interface.armed_at:
                 interface.armed_at = interface.due_at
                 self.wheel.arm(interface.timer, interface.due_at)
-
-    @cython.cfunc
-    def _attend(self, interface: Interface, now: cython.longlong) -> cython.void:
-        """What is due on a link; connections hear of first hops that nobody answered for."""
-        attend(interface, now)
-        neighbour: Neighbour
-        for neighbour in interface.failed:
-            address: str = format_address(neighbour.address_high, neighbour.address_low)
-            for opener in neighbour.openers or []:
-                opening_failed(self.host, cython.cast(Tcb, opener), address)
-            neighbour.openers = None
-        interface.failed.clear()
 
     @cython.ccall
     def next_deadline(self) -> cython.longlong:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory
-from cython.cimports.corten.core.field import get16, get64, put8, put16, put32, put64
+from cython.cimports.corten.core.field import get8, get16, get64, put8, put16, put32, put64
 from cython.cimports.corten.wire.reason import ACCEPTED, MLD_MALFORMED
 
 if not cython.compiled:
@@ -29,6 +29,8 @@ if not cython.compiled:
     MLD_REPORT_LEN = 8  # before its records
     MLD_RECORD_LEN = 20
     ALERT_LEN = 8
+    ROUTER_ALERT = 5  # options of a hop-by-hop header
+    PAD1 = 0
     # kinds of records (5.2.12)
     MODE_IS_EXCLUDE = 2
     CHANGE_TO_INCLUDE = 3
@@ -65,6 +67,19 @@ class MldQuery:
         self.group_high = get64(memory, at + 8)
         self.group_low = get64(memory, at + 16)
         return ACCEPTED
+
+
+@cython.ccall
+def has_alert(memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """Whether the hop-by-hop header at `at`, which has been walked once, holds Router Alert."""
+    length: cython.Py_ssize_t = (get8(memory, at + 1) + 1) * 8
+    end = min(end, at + length)
+    at += 2
+    while at + 2 <= end:
+        if get8(memory, at) == ROUTER_ALERT:
+            return True
+        at += 1 if get8(memory, at) == PAD1 else 2 + get8(memory, at + 1)
+    return False
 
 
 @cython.cfunc

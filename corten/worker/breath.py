@@ -71,9 +71,7 @@ class Breath:
 
     def set_leader(self, leads: bool) -> None:
         """Whether this worker speaks for all workers of its links."""
-        wire: Wire
-        for wire in self.wires:
-            wire.interface.is_leader = leads
+        self.stack.lead(leads)
 
     @cython.ccall
     def run(self, most: cython.int) -> cython.bint:

@@ -6,6 +6,7 @@ worker. The second half, the bodies, runs in the worker's own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -125,6 +126,7 @@ def _stack_worker(
     if exchange is not None and seat.starts > 1:
         exchange.clear()
     worker = Worker(job.secret, job.config, seat.index, exchange, counters, os.dup(wakes[place]))
+    first = seat.starts <= 1
     for link, device in zip(group.links, devices, strict=True):
         queue = os.dup(device.queues[place])
         driver = Tap(queue, device.name, link.offload, link.is_ethernet)
@@ -140,6 +142,10 @@ def _stack_worker(
             place == 0,
             link.vlan,
             link.is_ethernet,
+            link.slaac,
+            link.dad if first else "off",  # the others use what a dead worker's successor takes
+            link.acd and first,
+            hashlib.blake2s(link.stable.encode()).digest() if link.stable else None,
         )
         worker.add_link(driver, interface)
     try:

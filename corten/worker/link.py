@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 from corten.endpoint.error import CortenError
 
-USAGE = "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]; an address may be IPv6: fd00::2/64"
+USAGE = (
+    "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]; an address may be IPv6: fd00::2/64, "
+    "or slaac: IPv6 from what routers advertise"
+)
 DRIVERS = ("tap", "tun", "kernel")
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
 MTU_MIN_V6 = 1280  # RFC 8200 5
@@ -40,6 +43,15 @@ class Link:
     cpus: list[int] = field(default_factory=list)
     offload: bool = True
     vlan: int = 0  # the tag of its frames (IEEE 802.1Q)
+    slaac: bool = False  # IPv6 configures itself from router advertisements (RFC 4862)
+    stable: str = ""  # the key of its addresses, so that they are the same next time (RFC 7217)
+    dad: str = "optimistic"  # whether an IPv6 address waits for nobody else to have it
+    acd: bool = False  # whether an IPv4 address does (RFC 5227)
+
+    @property
+    def has_stations(self) -> bool:
+        """Whether others share it, and the stack has to find out who has which address."""
+        return self.driver not in ("tun", "kernel")
 
     @property
     def is_ethernet(self) -> bool:
@@ -114,6 +126,12 @@ def _check_name(link: Link, text: str) -> None:
 
 
 def _address(link: Link, value: str) -> None:
+    if value == "slaac":
+        if not link.has_stations or link.slaac:
+            why = "is given twice" if link.slaac else f"a {link.driver} link hears no routers"
+            raise ValueError(why)
+        link.slaac = True
+        return
     if "/" not in value and link.driver != "kernel":
         raise ValueError("the prefix length is missing: write A.B.C.D/24")
     address = _interface(value)
@@ -211,6 +229,22 @@ def _offload(link: Link, value: str) -> None:
     link.offload = value == "on"
 
 
+def _dad(link: Link, value: str) -> None:
+    if value not in ("on", "optimistic", "off"):
+        raise ValueError("is on, optimistic or off")
+    link.dad = value
+
+
+def _acd(link: Link, value: str) -> None:
+    if value not in ("on", "off"):
+        raise ValueError("is on or off")
+    link.acd = value == "on"
+
+
+def _stable(link: Link, value: str) -> None:
+    link.stable = value
+
+
 def _vlan(link: Link, value: str) -> None:
     link.vlan = _number(value, 1, VLAN_MAX)
 
@@ -231,9 +265,12 @@ _OPTIONS = {
     "cpus": _cpus,
     "offload": _offload,
     "vlan": _vlan,
+    "dad": _dad,
+    "acd": _acd,
+    "stable": _stable,
 }
 
-_OF_ETHERNET = ("mac", "arp", "neighbour", "vlan")
+_OF_ETHERNET = ("mac", "arp", "neighbour", "vlan", "dad", "acd", "stable")
 
 
 # -- what follows from the rest -------------------------------------------------------------
@@ -241,20 +278,23 @@ _OF_ETHERNET = ("mac", "arp", "neighbour", "vlan")
 
 def _complete(link: Link, hosts: list[str], text: str) -> None:
     """The defaults that need the whole link, and what must fit together."""
-    if not link.addresses:
-        raise _wrong(text, "an address is missing: address=A.B.C.D/N")
+    if not link.addresses and not link.slaac:
+        raise _wrong(text, "an address is missing: address=A.B.C.D/N, or address=slaac")
+    if link.stable and not link.slaac:
+        raise _wrong(text, "stable= is the key of addresses that address=slaac makes")
     if link.workers and link.cpus and len(link.cpus) < link.workers:
         raise _wrong(text, f"{link.workers} workers but {len(link.cpus)} processors in cpus=")
     if link.driver == "kernel":
         return
     own = [ipaddress.ip_interface(address) for address in link.addresses]
-    if link.mtu < MTU_MIN_V6 and any(address.version == 6 for address in own):
+    if link.mtu < MTU_MIN_V6 and (link.slaac or any(address.version == 6 for address in own)):
         raise _wrong(text, f"mtu={link.mtu}: IPv6 needs {MTU_MIN_V6} or more")
     link.hosts = _hosts(link, own, hosts, text)
     _check_on_link(link, own, text)
     if not link.mac:
         # the same link has the same address after a restart: peers' caches stay right
-        digest = hashlib.blake2s(f"{link.name} {link.addresses[0]}".encode()).digest()
+        known = link.addresses[0] if link.addresses else "slaac"
+        digest = hashlib.blake2s(f"{link.name} {known}".encode()).digest()
         link.mac = ":".join(f"{octet:02x}" for octet in b"\x02" + digest[:5])
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 
 import pytest
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet
 
 from corten.core.frame import ReceiveBatch
 from corten.endpoint.error import CortenError
@@ -259,3 +260,122 @@ def test_a_connection_whose_neighbour_answers_at_last_lives_on() -> None:
     for _ in range(40):
         link.breath(after=SECOND // 4)
     assert [c.state for c in link.stack.connections()] != []
+
+
+# -- address conflict detection (RFC 5227) --------------------------------------------------
+
+
+def probing() -> Link:
+    return Link(resolve=True, acd=True)
+
+
+def pass_time(link: Link, seconds: int) -> list[Packet]:
+    return [f for _ in range(seconds * 10) for f in link.breath(after=SECOND // 10)]
+
+
+RIVAL = "02:00:00:00:00:99"
+
+
+@pytest.mark.requirement("RFC 5227 2.1.1")
+@pytest.mark.requirement("RFC 5227 2.3")
+def test_probes_before_use_and_announces_twice() -> None:
+    link = probing()
+    assert link.announced == [] and link.interface.addresses == []
+    assert link.breath(arp()) == [], "not ours yet"
+    sent = [f[ARP] for f in pass_time(link, 11) if ARP in f]
+    assert [(a.psrc, a.pdst) for a in sent] == [("0.0.0.0", "10.0.0.2")] * 3 + [
+        ("10.0.0.2", "10.0.0.2")
+    ] * 2
+    (reply,) = link.breath(arp())
+    assert reply[ARP].op == 2
+
+
+@pytest.mark.requirement("RFC 5227 2.1.1")
+@pytest.mark.parametrize(
+    "rival",
+    [
+        arp(op=2, hwsrc=RIVAL, psrc="10.0.0.2", pdst="10.0.0.7"),
+        arp(op=1, hwsrc=RIVAL, psrc="10.0.0.2", pdst="10.0.0.7"),
+        arp(op=1, hwsrc=RIVAL, psrc="0.0.0.0", pdst="10.0.0.2"),
+    ],
+)
+def test_an_address_in_use_or_probed_for_is_not_taken(
+    rival: Packet, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = probing()
+    pass_time(link, 2)
+    link.breath(rival)
+    assert [f for f in pass_time(link, 15) if ARP in f] == []
+    assert link.interface.addresses == [] and link.count("addresses_lost") == 1
+    assert any("10.0.0.2" in r.getMessage() and RIVAL in r.getMessage() for r in caplog.records)
+
+
+def test_our_own_probe_heard_back_is_no_conflict() -> None:
+    link = probing()
+    for _ in range(120):
+        for frame in link.breath(after=SECOND // 10):
+            link.breath(frame)
+    assert [a.text() for a in link.interface.addresses] == ["10.0.0.2"]
+
+
+@pytest.mark.requirement("RFC 5227 2.4")
+def test_defends_once_then_gives_up_and_connections_end() -> None:
+    link = probing()
+    pass_time(link, 11)
+    heard: list[object] = []
+
+    class Client(Handler):
+        def on_close(self, connection: object, error: object) -> None:
+            heard.append(error)
+
+    link.breath(arp())
+    link.stack.connect("10.0.0.1", 80, Client)
+    conflict = arp(op=2, hwsrc=RIVAL, psrc="10.0.0.2")
+    (defence,) = [f for f in link.breath(conflict) if ARP in f]
+    assert (defence.dst, defence[ARP].psrc, defence[ARP].pdst) == (
+        "ff:ff:ff:ff:ff:ff",
+        "10.0.0.2",
+        "10.0.0.2",
+    )
+    pass_time(link, 3)
+    assert [f for f in link.breath(conflict) if ARP in f] == []
+    pass_time(link, 1)
+    assert link.interface.addresses == [] and len(heard) == 1
+    assert link.breath(arp()) == []
+
+
+@pytest.mark.requirement("RFC 5227 2.4")
+def test_without_probing_an_address_is_kept_and_defended_quietly() -> None:
+    link = Link(resolve=True)
+    conflict = arp(op=2, hwsrc=RIVAL, psrc="10.0.0.2")
+    defences = sum(len(link.breath(conflict, after=SECOND)) for _ in range(25))
+    assert defences == 3
+    assert [a.text() for a in link.interface.addresses] == ["10.0.0.2"]
+    assert link.count("arp_conflict") == 25
+
+
+# -- redirects ------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("RFC 1122 3.2.2.2")
+@pytest.mark.parametrize(
+    ("by", "to", "taken"),
+    [
+        ("10.0.0.1", "10.0.0.9", True),
+        ("10.0.0.66", "10.0.0.9", False),
+        ("10.0.0.1", "10.9.9.9", False),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("10.0.0.1", "10.0.0.255", False),
+    ],
+)
+def test_a_redirect_from_the_gateway_in_use_is_followed(by: str, to: str, taken: bool) -> None:
+    stations = {"10.0.0.1": PEER, "10.0.0.9": RIVAL}
+    link = Link(gateway="10.0.0.1", neighbours=stations)
+    connect(link, "192.0.2.7")
+    (syn,) = link.breath()
+    assert syn.dst == PEER
+    message = IP(src=by, dst="10.0.0.2") / ICMP(type=5, code=1, gw=to) / bytes(syn[IP])[:28]
+    link.breath(Ether(src=PEER, dst=OURS) / message)
+    (again,) = link.breath(after=SECOND)
+    assert again.dst == (RIVAL if taken else PEER)
+    assert link.count("redirects_taken") == taken

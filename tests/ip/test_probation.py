@@ -25,20 +25,16 @@ def run(machine: Duplicates | Claim, now: int = NOW, until: int = 30 * SECOND) -
 
 
 @pytest.mark.requirement("RFC 4862 5.4.2")
-def test_one_solicitation_after_a_random_delay_and_a_second_of_silence() -> None:
-    delays = set()
-    for seed in range(200):
-        (asked, first), (used, second) = run(Duplicates(Chance(seed), NOW, SECOND, True))
+def test_one_solicitation_after_a_delay_and_a_second_of_silence() -> None:
+    for delay in (0, 1, SECOND - 1):
+        (asked, first), (used, second) = run(Duplicates(Chance(1), NOW, SECOND, delay))
         assert (first, second) == (SOLICIT, USE)
-        assert NOW <= asked < NOW + SECOND and used == asked + SECOND
-        delays.add(asked // (SECOND // 10))
-    assert len(delays) == 10, "spread over the second"
-    assert run(Duplicates(Chance(1), NOW, SECOND, False))[0] == (NOW, SOLICIT)
+        assert (asked, used) == (NOW + delay, NOW + delay + SECOND)
 
 
 @pytest.mark.requirement("RFC 7527 4.1")
 def test_our_own_heard_back_is_no_conflict_but_asks_three_times_more() -> None:
-    machine = Duplicates(Chance(3), NOW, SECOND, False)
+    machine = Duplicates(Chance(3), NOW, SECOND, 0)
     nonces = set()
     assert machine.expire(NOW) == SOLICIT
     nonces.add(machine.nonce)
@@ -53,7 +49,7 @@ def test_our_own_heard_back_is_no_conflict_but_asks_three_times_more() -> None:
 
 @pytest.mark.requirement("RFC 7527 4.1")
 def test_while_the_link_loops_the_address_is_not_used() -> None:
-    machine = Duplicates(Chance(3), NOW, SECOND, False)
+    machine = Duplicates(Chance(3), NOW, SECOND, 0)
     for i in range(50):
         assert machine.expire(NOW + i * SECOND) == SOLICIT
         assert machine.is_ours(machine.nonce)

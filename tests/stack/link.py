@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scapy.layers.inet6 import ICMPv6MLReport2
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
@@ -22,10 +23,12 @@ class Link:
         self, resolve: bool = False, config: Config | None = None, **options: object
     ) -> None:
         self.now = SECOND
+        self.shows_groups = bool(options.pop("shows_groups", False))
         self.stack = Stack(Chance(1), b"k" * 32, config, now=self.now)
         if not resolve:
             options.setdefault("neighbours", {"10.0.0.1": PEER})
         options.setdefault("addresses", ["10.0.0.2/24"])
+        options.setdefault("dad", "off")
         self.interface = self.stack.add_interface("test0", OURS, **options)
         self.announced = self.take()
 
@@ -34,7 +37,7 @@ class Link:
         outgoing = self.interface.outgoing
         frames = [Ether(outgoing.frame(i)) for i in range(outgoing.count)]
         outgoing.clear()
-        return frames
+        return [frame for frame in frames if self.shows_groups or ICMPv6MLReport2 not in frame]
 
     def breath(self, *packets: Packet | bytes, after: int = 0) -> list[Packet]:
         """One breath: packets in, what leaves in answer out. `after`: nanoseconds later."""

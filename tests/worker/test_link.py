@@ -151,6 +151,13 @@ def test_a_kernel_link() -> None:
         ("kernel,address=127.0.0.1,mtu=1500", "has no mtu"),
         ("kernel,address=127.0.0.1,host=none", "has no host"),
         ("kernel", "address is missing"),
+        ("kernel,address=slaac", "hears no routers"),
+        ("tun,address=slaac", "hears no routers"),
+        ("tap,address=slaac,address=slaac", "given twice"),
+        ("tap,address=slaac,mtu=1000", "IPv6 needs 1280"),
+        ("tap,address=10.0.0.2/24,stable=key", "address=slaac"),
+        ("tap,address=10.0.0.2/24,dad=maybe", "on, optimistic or off"),
+        ("tap,address=10.0.0.2/24,acd=maybe", "on or off"),
         ("kernel,address=localhost", "no IP address"),
     ],
 )
@@ -161,6 +168,19 @@ def test_every_mistake_is_one_line(text: str, says: str) -> None:
     assert says in message
     assert repr(text) in message
     assert "\n" not in message
+
+
+def test_a_link_that_configures_itself() -> None:
+    link = parse_link("tap:six,address=slaac,stable=a key,dad=on,acd=on")
+    assert (link.slaac, link.stable, link.dad, link.acd) == (True, "a key", "on", True)
+    assert link.addresses == link.hosts == [] and link.mac.startswith("02:")
+    both = parse_link("tap,address=10.0.0.2/24,address=slaac")
+    assert (both.slaac, both.hosts, both.dad, both.acd) == (
+        True,
+        ["10.0.0.1/24"],
+        "optimistic",
+        False,
+    )
 
 
 def test_processors() -> None:

@@ -99,5 +99,5 @@ ROWS = [
         pins=("RFC 6633 3", "MUST-55")),
     Row(LAYER, "redirects",
         lambda b: [bytes(frames.icmp(5, c, 0x0A000063, b.quote())) for c in (0, 1, 3)],
-        state="ESTABLISHED, sending", drop="icmp_unknown_type", check=unchanged),
+        state="ESTABLISHED, sending", drop="nd_bad_router", check=unchanged),
 ]  # fmt: skip
