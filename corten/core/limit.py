@@ -35,6 +35,7 @@ PATH_MTU_NS: cython.longlong = 600_000_000_000  # RFC 1191 6.3: then a larger on
 CHALLENGE_NS: cython.longlong = 5_000_000_000  # RFC 5961 7: ten challenge ACKs in 5 s
 REASSEMBLY_NS: cython.longlong = 60_000_000_000  # RFC 1122 3.3.2: 60 to 120 s; RFC 8200 4.5: 60
 PAWS_IDLE_NS: cython.longlong = 2_073_600_000_000_000  # 24 days (RFC 7323 5.5)
+NON_VALIDATED_NS: cython.longlong = 300_000_000_000  # RFC 7661 4.4: no longer than 5 minutes
 PACING_RATE_MAX: cython.ulonglong = 1 << 40  # octets a second: beyond any link
 RTT_UNKNOWN_NS: cython.longlong = 200_000_000  # assumed until a round trip is measured
 RTO_AFTER_SYN_LOSS_NS: cython.longlong = 3_000_000_000  # RFC 6298 5.7

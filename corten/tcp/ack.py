@@ -187,7 +187,9 @@ def _let_grow(
     if tcb.congestion.wants_all or _window_limited(tcb, in_flight):
         tell_control(host, tcb, octets, tcb.last_rtt, now)
     else:
-        tcb.congestion.note_limited()
+        tcb.congestion.app_limited = True
+        if tcb.congestion.window > tcb.congestion.initial_window:
+            tcb.congestion.note_limited(octets, tcb.srtt, now)
 
 
 @cython.cfunc

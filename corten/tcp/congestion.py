@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.tcp.sample import AckSample
+from cython.cimports.corten.tcp.validation import Validation
 
 if not cython.compiled:
     WINDOW_MAX = 0x3FFF_FFFF  # what a scaled window can carry
@@ -39,9 +40,11 @@ class CongestionControl:
     wants_all: cython.bint  # on_ack for each acknowledgement
     app_limited: cython.bint  # acknowledgements came since on_ack that the window did not limit
     is_paced: cython.bint  # pacing_rate has an answer
+    initial_window: cython.uint
     ack_limit: cython.uint  # in slow start one acknowledgement opens the window by no more
     _undo_window: cython.uint  # before the last reduction; 0: nothing to undo
     _undo_ssthresh: cython.uint
+    _validation: Validation | None  # while the window is larger than what is used
 
     def __init__(self, mss: int, initial_window: int) -> None:
         self.start(mss, initial_window)
@@ -56,9 +59,11 @@ class CongestionControl:
         self.wants_all = False
         self.app_limited = False
         self.is_paced = False
+        self.initial_window = initial_window
         self.ack_limit = UNPACED_SEGMENTS * mss
         self._undo_window = 0
         self._undo_ssthresh = 0
+        self._validation = None
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -84,10 +89,41 @@ class CongestionControl:
         return 0
 
     @cython.cfunc
+    def note_limited(
+        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
+    ) -> cython.int:
+        """An acknowledgement that the window did not limit: a window that grew is on probation.
+        Whoever calls sets `app_limited`, which is all there is to do about one that did not."""
+        if self._validation is None:
+            self._validation = Validation()
+        if self._validation.measure(acked, self.window, srtt, now):
+            self.ssthresh = max(self.ssthresh, self.window - self.window // 4)
+            self.window = max(self.window // 2, self.initial_window)
+            self.begin_anew()
+        return 0
+
+    @cython.cfunc
     @cython.exceptval(check=False)
-    def note_limited(self) -> cython.void:
-        """An acknowledgement that the window did not limit."""
-        self.app_limited = True
+    def note_used(self) -> cython.void:
+        """The window was the limit: it is valid (RFC 7661 4.3). Each `on_ack` begins with it."""
+        self.app_limited = False
+        self._validation = None
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def used(self, in_flight: cython.uint) -> cython.uint:
+        """What a reduction counts from: what is in flight, and of a window that is not validated
+        what was in flight lately, if that is more (RFC 7661 4.4.1); pipeACK is then undefined."""
+        validation: Validation | None = self._validation
+        self._validation = None
+        if validation is not None and validation.since != 0:
+            return max(in_flight, validation.pipe_ack())
+        return in_flight
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def begin_anew(self) -> cython.void:
+        """The window was set from outside: growth begins where it is."""
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -125,6 +161,8 @@ class CongestionControl:
         if self.window > initial_window:
             self.ssthresh = max(self.ssthresh, self.window - self.window // 4)
             self.window = initial_window
+        self._validation = None
+        self.begin_anew()
         return 0
 
     @cython.cfunc
@@ -179,9 +217,12 @@ class CongestionControl:
         self.on_ack(AckSample().fill(now, octets, in_flight, rtt, srtt))
         return self.window
 
-    def limited(self) -> None:
-        """`note_limited`."""
-        self.note_limited()
+    def limited(self, octets: int, srtt: int, now: int) -> int:
+        """`note_limited`; the window after it."""
+        self.app_limited = True
+        if self.window > self.initial_window:
+            self.note_limited(octets, srtt, now)
+        return self.window
 
     def lost(self, in_flight: int, now: int) -> int:
         """`on_loss`; the window after it."""

@@ -133,13 +133,12 @@ class Cubic(CongestionControl):
         gap: cython.longlong = now - self._acked_at
         if self.app_limited or (srtt > 0 and gap > IDLE_ROUND_TRIPS * srtt):
             self._epoch_at += gap
-        self.app_limited = False
         self._acked_at = now
 
     @cython.cfunc
     def on_ack(self, sample: AckSample) -> cython.int:
         if self.window < self.ssthresh:
-            self.app_limited = False
+            self.note_used()
             if self.ssthresh == WINDOW_MAX:
                 return self._first_slow_start(sample)
             self.slow_start(sample.acked)
@@ -148,6 +147,7 @@ class Cubic(CongestionControl):
         if self._epoch_at < 0:
             self._begin_epoch(now)
         self._skip_limited_time(sample.srtt, now)
+        self.note_used()
         acked: cython.double = cython.cast(cython.double, sample.acked) / self.mss
         elapsed: cython.double = cython.cast(cython.double, now - self._epoch_at) * 1e-9
         ahead: cython.double = elapsed + cython.cast(cython.double, sample.srtt) * 1e-9
@@ -209,7 +209,7 @@ class Cubic(CongestionControl):
     @cython.cfunc
     def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
         self._remember()
-        self.ssthresh = self.floor(self._reduce(in_flight, CUBIC_BETA))
+        self.ssthresh = self.floor(self._reduce(self.used(in_flight), CUBIC_BETA))
         self.window = self.ssthresh
         return 0
 
@@ -218,7 +218,8 @@ class Cubic(CongestionControl):
         """By 0.85 (RFC 8511 3.1), down to one segment (4.6); nobody undoes it."""
         self.forget()
         self._saved = None
-        self.take_mark(self._reduce(min(in_flight, self.window), CUBIC_BETA_ECN))
+        flight: cython.uint = min(self.used(in_flight), self.window)
+        self.take_mark(self._reduce(flight, CUBIC_BETA_ECN))
         return 0
 
     @cython.cfunc
@@ -227,7 +228,7 @@ class Cubic(CongestionControl):
     ) -> cython.int:
         if first:
             self._remember()
-            self.ssthresh = self.floor(self._reduce(in_flight, CUBIC_BETA))
+            self.ssthresh = self.floor(self._reduce(self.used(in_flight), CUBIC_BETA))
         self.window = self.mss
         self._k = -1.0  # 4.8: K is 0 when congestion avoidance begins
         self._epoch_at = -1
@@ -250,8 +251,7 @@ class Cubic(CongestionControl):
         return CongestionControl.undo(self, now)
 
     @cython.cfunc
-    def on_idle(self, initial_window: cython.uint) -> cython.int:
-        CongestionControl.on_idle(self, initial_window)
+    @cython.exceptval(check=False)
+    def begin_anew(self) -> cython.void:
         self._epoch_at = -1  # 4.2: time without sending does not count
         self._hystart = None
-        return 0

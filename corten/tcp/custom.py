@@ -100,9 +100,17 @@ class CustomControl(CongestionControl):
         return 0
 
     @cython.cfunc
+    def note_limited(
+        self, acked: cython.uint, srtt: cython.longlong, now: cython.longlong
+    ) -> cython.int:
+        return 0  # what an unused window is worth, its algorithm knows
+
+    @cython.cfunc
     def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
         self.save()
-        return self._tell("on_loss", (in_flight, now))
+        self._tell("on_loss", (in_flight, now))
+        self.ssthresh = min(self.ssthresh, self.window)  # recovery comes down to it (RFC 6937)
+        return 0
 
     @cython.cfunc
     def on_ecn(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:

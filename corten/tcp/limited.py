@@ -1,4 +1,9 @@
-"""How long something else than the network limited a connection. Data only; see `chrono`."""
+"""What held a connection back while it was busy: changes of state only (`Connection.info()`).
+
+Busy is from the first octet queued to the last one acknowledged. Of that, the peer's window is the
+limit while data waits for it, and the send queue's bound while all that it allowed has been sent
+and the application was told to wait. The rest is the network's.
+"""
 
 from __future__ import annotations
 

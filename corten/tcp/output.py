@@ -10,7 +10,6 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
-from cython.cimports.corten.tcp.chrono import note_limit
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
 from cython.cimports.corten.tcp.flight import LOST, Flight
@@ -19,6 +18,7 @@ from cython.cimports.corten.tcp.limited import (
     LIMITED_BY_PEER,
     LIMITED_BY_QUEUE,
     LIMITED_NOT,
+    Limited,
 )
 from cython.cimports.corten.tcp.pacing import note_paced, paced_room
 from cython.cimports.corten.tcp.path_mtu import note_path_probe, probe_due
@@ -149,7 +149,7 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             if usable < waiting + tcb.fin_queued and tcb.snd_una == tcb.snd_nxt and tcb.rtx_at == 0:
                 tcb.rtx_at = now + tcb.rto  # the window is shut: probe (RFC 9293 3.8.6.1)
             if tcb.limited is not None or tcb.blocked or usable < waiting:
-                note_limit(tcb, _limit(tcb, waiting, usable, allowed), now)
+                _note_limit(tcb, waiting, usable, allowed, now)
             break
         if not batch.has_room():
             return False
@@ -183,17 +183,25 @@ def _probe_path(host: TcpHost, tcb: Tcb, pipe: cython.uint, now: cython.longlong
 
 
 @cython.cfunc
-@cython.exceptval(check=False)
-def _limit(
+def _note_limit(
     tcb: Tcb,
     waiting: cython.Py_ssize_t,
     usable: cython.Py_ssize_t,
     allowed: cython.Py_ssize_t,
-) -> cython.uint:
-    """What keeps an output pass from sending more, if it is not the network."""
+    now: cython.longlong,
+) -> cython.int:
+    """Why this output pass sends no more, if it is not for the network's sake. 0."""
+    kind: cython.uint = LIMITED_NOT
     if usable < waiting and usable <= allowed:
-        return LIMITED_BY_PEER
-    return LIMITED_BY_QUEUE if waiting == 0 and tcb.blocked and allowed > 0 else LIMITED_NOT
+        kind = LIMITED_BY_PEER
+    elif waiting == 0 and tcb.blocked and allowed > 0:
+        kind = LIMITED_BY_QUEUE
+    if tcb.limited is None:
+        if kind == LIMITED_NOT:
+            return 0
+        tcb.limited = Limited()
+    tcb.limited.change(kind, now)
+    return 0
 
 
 @cython.cfunc

@@ -22,7 +22,7 @@ class Reno(CongestionControl):
 
     @cython.cfunc
     def on_ack(self, sample: AckSample) -> cython.int:
-        self.app_limited = False
+        self.note_used()
         if self.window < self.ssthresh:
             self.slow_start(sample.acked)
             return 0
@@ -37,7 +37,7 @@ class Reno(CongestionControl):
     @cython.cfunc
     def on_loss(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
         self.save()
-        self.ssthresh = self.floor(in_flight // 2)
+        self.ssthresh = self.floor(self.used(in_flight) // 2)
         self.window = self.ssthresh
         self._acked = 0
         return 0
@@ -45,7 +45,7 @@ class Reno(CongestionControl):
     @cython.cfunc
     def on_ecn(self, in_flight: cython.uint, now: cython.longlong) -> cython.int:
         """RFC 8511 3: a mark comes from a short queue, so by 0.8; nobody undoes it."""
-        flight: cython.uint = min(in_flight, self.window)
+        flight: cython.uint = min(self.used(in_flight), self.window)
         self.forget()
         self.take_mark(flight - flight // 5)
         self._acked = 0
@@ -57,7 +57,7 @@ class Reno(CongestionControl):
     ) -> cython.int:
         if first:
             self.save()
-            self.ssthresh = self.floor(in_flight // 2)
+            self.ssthresh = self.floor(self.used(in_flight) // 2)
         self.window = self.mss
         self._acked = 0
         return 0

@@ -16,11 +16,11 @@ from cython.cimports.corten.core.serial import (
     seq_sub,
 )
 from cython.cimports.corten.tcp.ack import acknowledge
-from cython.cimports.corten.tcp.chrono import note_idle
 from cython.cimports.corten.tcp.ecn import acknowledged, take_repeated_syn, text_arrives
 from cython.cimports.corten.tcp.emit import emit_reset
 from cython.cimports.corten.tcp.enter import become_established, enter_time_wait
 from cython.cimports.corten.tcp.host import TcpHost
+from cython.cimports.corten.tcp.limited import LIMITED_NOT
 from cython.cimports.corten.tcp.receive import receive_text
 from cython.cimports.corten.tcp.state import (
     CLOSED,
@@ -254,7 +254,10 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
         challenge(host, tcb, now)
         return reason
     if tcb.busy_at != 0 and not seq_lt(tcb.snd_una, tcb.snd_end):
-        note_idle(tcb, now)
+        tcb.busy_ns += now - tcb.busy_at  # all that was queued is acknowledged
+        tcb.busy_at = 0
+        if tcb.limited is not None:
+            tcb.limited.change(LIMITED_NOT, now)
     if tcb.fin_sent and tcb.snd_una == tcb.snd_nxt:
         if tcb.state == FIN_WAIT_1:
             tcb.state = FIN_WAIT_2

@@ -230,7 +230,7 @@ def test_time_without_need_of_the_window_does_not_count() -> None:
         control.lost(100 * MSS, 0)
         before = grow(control, 0, SECOND)
         if not quiet:
-            control.limited()
+            control.limited(MSS, RTT, 300 * SECOND)
         later = 600 * SECOND
         assert control.acked(MSS, RTT, later) - before < MSS
         assert 97 * MSS < grow(control, later, later + int(3.3 * SECOND)) < 102 * MSS
