@@ -20,7 +20,7 @@ _PLAIN = {
     "tcpi_rto": ("rto", 1e6), "tcpi_rtt": ("srtt", 1e6), "tcpi_rttvar": ("rttvar", 1e6),
     "tcpi_min_rtt": ("min_rtt", 1e6), "tcpi_snd_mss": ("mss", 1), "tcpi_rcv_mss": ("rcv_mss", 1),
     "tcpi_retransmits": ("retries", 1), "tcpi_backoff": ("retries", 1),
-    "tcpi_total_retrans": ("retransmitted", 1), "tcpi_reordering": ("reordering", 1),
+    "tcpi_reordering": ("reordering", 1),
     "tcpi_delivery_rate": ("delivery_rate", 1), "tcpi_pacing_rate": ("pacing_rate", 1),
     "tcpi_busy_time": ("busy", 1e6), "tcpi_rwnd_limited": ("rwnd_limited", 1e6),
     "tcpi_sndbuf_limited": ("sndbuf_limited", 1e6), "tcpi_rcv_space": ("rcv_wnd", 1),
@@ -37,7 +37,7 @@ _PLAIN = {
 _SEGMENTS = {
     "tcpi_snd_cwnd": "cwnd", "tcpi_snd_ssthresh": "ssthresh", "tcpi_unacked": "in_flight",
     "tcpi_sacked": "sacked", "tcpi_lost": "lost", "tcpi_retrans": "retransmitted_out",
-    "tcpi_delivered": "delivered",
+    "tcpi_delivered": "delivered", "tcpi_total_retrans": "retransmitted",
 }  # fmt: skip
 _SSTHRESH_INFINITE = 0x7FFFFFFF
 

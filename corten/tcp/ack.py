@@ -12,9 +12,11 @@ from cython.cimports.corten.core.serial import seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.tcp.buffer import low_water
 from cython.cimports.corten.tcp.ecn import ECN_HOLD
 from cython.cimports.corten.tcp.emit import timestamp_of
+from cython.cimports.corten.tcp.flight import News
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
 from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.rate import Rate
 from cython.cimports.corten.tcp.recovery import after_ack, note_disorder, resend_everything
 from cython.cimports.corten.tcp.rtt import compute_rto, rtt_sample
 from cython.cimports.corten.tcp.sack import flight_of, take_blocks, take_cumulative
@@ -59,6 +61,8 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         _duplicate(host, tcb)
     if tcb.recovery != OPEN or blocks:
         octets = _look_closer(host, tcb, seg, octets, blocks, now)
+    if tcb.flight is not None:
+        _take_rate(tcb, host.news, now)
     if octets > 0:
         _let_grow(host, tcb, octets, in_flight, now)
     if tcb.flight is not None and tcb.snd_una == tcb.snd_nxt:
@@ -154,7 +158,8 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
     _sample(host, tcb, seg, now)
     tcb.snd_una = seg.ack
     release_acked(tcb, octets)
-    tcb.delivered += octets
+    if tcb.flight is None:
+        tcb.delivered += octets
     tcb.delivered_at = now
     tcb.retries = 0  # but the RTO stays backed off until a sample says otherwise (Karn)
     if tcb.recovery == OPEN:
@@ -193,6 +198,22 @@ def _let_grow(
 
 
 @cython.cfunc
+def _take_rate(tcb: Tcb, news: News, now: cython.longlong) -> cython.int:
+    """What this acknowledgement delivered, and how fast. 0."""
+    if news.acked + news.sacked == 0:
+        return 0
+    tcb.delivered += news.acked + news.sacked
+    tcb.delivered_at = now
+    if news.sent_at < 0:
+        return 0  # nobody knows which transmission it was
+    tcb.first_sent_at = news.sent_at
+    if tcb.rate is None:
+        tcb.rate = Rate()
+    tcb.rate.take(news, tcb.delivered, tcb.min_rtt, now)
+    return 0
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def _window_limited(tcb: Tcb, in_flight: cython.uint) -> cython.bint:
     """Whether the congestion window was what held us back (RFC 9438 5.8, RFC 7661), and it was not
@@ -221,6 +242,8 @@ def tell_control(
     sample.rtt = rtt
     sample.srtt = tcb.srtt
     sample.min_rtt = tcb.min_rtt
+    if tcb.congestion.wants_rate and tcb.rate is not None:
+        tcb.rate.tell(sample)
     return tcb.congestion.on_ack(sample)
 
 

@@ -38,6 +38,7 @@ class CongestionControl:
     ssthresh: cython.uint
     mss: cython.uint
     wants_all: cython.bint  # on_ack for each acknowledgement
+    wants_rate: cython.bint  # the sample is to say the delivery rate
     app_limited: cython.bint  # acknowledgements came since on_ack that the window did not limit
     is_paced: cython.bint  # pacing_rate has an answer
     initial_window: cython.uint
@@ -57,6 +58,7 @@ class CongestionControl:
         self.window = initial_window
         self.ssthresh = WINDOW_MAX
         self.wants_all = False
+        self.wants_rate = False
         self.app_limited = False
         self.is_paced = False
         self.initial_window = initial_window

@@ -52,6 +52,7 @@ class CustomControl(CongestionControl):
                 return cython.cast(CongestionControl, made)
             self.algorithm = made
             self.wants_all = made.wants_all
+            self.wants_rate = True
             self.is_paced = type(made).pacing_rate is not Congestion.pacing_rate
             self._take()
         except Exception as error:

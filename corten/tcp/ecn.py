@@ -98,7 +98,7 @@ def acknowledged(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
         tcb.ecn &= ~(ECN_ROUND | ECN_HOLD)
     if seg.flags & ECE == 0 or tcb.ecn & ECN_SEND == 0:
         return 0
-    tcb.marks_echoed += 1
+    tcb.delivered_ce += seq_sub(seg.ack, tcb.snd_una)
     if tcb.ecn & ECN_ROUND:
         return 0
     host.counters.add(ECN_REDUCTIONS)

@@ -28,10 +28,19 @@ Octets and seconds; sequence numbers as they stand on the wire; None where nothi
     receive_buffer,      how much may be received and not read; how much may be queued before `send`
       send_buffer          says False
     soft_error           what the network reported last (RFC 1122 4.2.3.9), or None
-    received             octets received in order
+    received_octets      received in order, all told
+    acked_octets,        acknowledged, all told; with what was SACKed since
+      delivered
+    delivered_ce         segments acknowledged with ECE
+    delivery_rate,       octets a second; whether the application, not the network, was its limit
+      delivery_rate_app_limited
+    sacked, lost         of in_flight, octets that the peer has; that wait to be sent again
+    retransmitted        octets sent again, all told
+    spurious             how often what loss recovery did was taken back
+    reordering_seen,     whether the path reorders, and how many quarters of min_rtt RACK waits for
+      reordering_mult      it (RFC 8985 6.2)
     segments_in,         with those without data; a super-segment counts as those it holds
       segments_out
-    ecn_echoes           acknowledgements that told of marks
     busy                 seconds in which data was queued or in flight
     rwnd_limited,        of these, the peer's window was the limit; or `send_buffer` was, and the
       sndbuf_limited       application waited for on_writable
@@ -87,7 +96,7 @@ def connection_info(tcb: Tcb, now: int, pipe: int, pacing_rate: int) -> dict[str
         "receive_buffer": tcb.rcv_buf,
         "send_buffer": tcb.snd_buf,
         "soft_error": str(tcb.error) if tcb.error is not None and tcb.state else None,
-        "received": tcb.received,
+        "received_octets": tcb.received,
         "segments_in": tcb.segments_in,
         "segments_out": tcb.segments_out,
         "pacing_rate": pacing_rate,
@@ -122,7 +131,7 @@ def _of_recovery(tcb: Tcb) -> dict[str, object]:
         "retries": tcb.retries,
         "cwnd": tcb.congestion.window,
         "ssthresh": tcb.congestion.ssthresh,
-        "ecn_echoes": tcb.marks_echoed,
+        "delivered_ce": -(-tcb.delivered_ce // max(tcb.snd_mss, 1)),
         "paced_waits": tcb.pacer.waits if tcb.pacer is not None else 0,
         **_of_flight(tcb),
     }
@@ -130,11 +139,16 @@ def _of_recovery(tcb: Tcb) -> dict[str, object]:
 
 def _of_flight(tcb: Tcb) -> dict[str, object]:
     flight, repair = tcb.flight, tcb.repair
+    rate, rate_limited = tcb.rate.known() if tcb.rate is not None else (0, False)
     return {
+        "delivery_rate": rate,
+        "delivery_rate_app_limited": rate_limited,
+        "acked_octets": tcb.delivered - (flight.sacked_len if flight is not None else 0),
         "sacked": flight.sacked_len if flight is not None else 0,
         "lost": flight.lost_len if flight is not None else 0,
         "retransmitted": repair.resent_len if repair is not None else 0,
-        "reordering": repair is not None and repair.reordering_seen,
+        "reordering_seen": repair is not None and repair.reordering_seen,
+        "reordering_mult": repair.reo_wnd_mult if repair is not None else 1,
         "spurious": repair.spurious if repair is not None else 0,
         "delivered": tcb.delivered,
     }

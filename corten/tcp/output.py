@@ -12,7 +12,7 @@ from cython.cimports.corten.core.frame import TransmitBatch
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_le, seq_lt, seq_sub
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import can_offload, emit_ack, emit_data, emit_syn
-from cython.cimports.corten.tcp.flight import LOST, Flight
+from cython.cimports.corten.tcp.flight import LIMITED, LOST, Flight
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.limited import (
     LIMITED_BY_PEER,
@@ -23,6 +23,7 @@ from cython.cimports.corten.tcp.limited import (
 from cython.cimports.corten.tcp.pacing import note_paced, paced_room
 from cython.cimports.corten.tcp.path_mtu import note_path_probe, probe_due
 from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.rate import Rate
 from cython.cimports.corten.tcp.recovery import pipe_of
 from cython.cimports.corten.tcp.repair import FRTO_SECOND, Repair
 from cython.cimports.corten.tcp.sack import flight_of, repair_of
@@ -150,6 +151,8 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
                 tcb.rtx_at = now + tcb.rto  # the window is shut: probe (RFC 9293 3.8.6.1)
             if tcb.limited is not None or tcb.blocked or usable < waiting:
                 _note_limit(tcb, waiting, usable, allowed, now)
+            if waiting == 0 and tcb.rate is not None and allowed > 0:
+                tcb.rate.limited_until = tcb.delivered + max(pipe, 1)
             break
         if not batch.has_room():
             return False
@@ -282,7 +285,17 @@ def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) 
     if begins:
         tcb.first_sent_at = tcb.delivered_at = now
     if tcb.flight is not None or not begins:
-        flight_of(host, tcb).push(end, 0, now, tcb.delivered, tcb.delivered_at, tcb.first_sent_at)
+        if tcb.rate is None:
+            tcb.rate = Rate()
+        limited: cython.bint = tcb.rate.limited_until != 0
+        flight_of(host, tcb).push(
+            end,
+            LIMITED if limited else 0,
+            now,
+            tcb.delivered,
+            tcb.delivered_at,
+            tcb.first_sent_at,
+        )
     tcb.snd_nxt = end
     tcb.sent_at = now
     if tcb.rtx_at == 0 or begins or tcb.is_probing:

@@ -21,6 +21,7 @@ from cython.cimports.corten.tcp.limited import Limited
 from cython.cimports.corten.tcp.mtu_search import MtuSearch
 from cython.cimports.corten.tcp.pacer import Pacer
 from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.rate import Rate
 from cython.cimports.corten.tcp.reassembly import Reassembly
 from cython.cimports.corten.tcp.repair import Repair
 
@@ -99,7 +100,7 @@ class Tcb(Connection):
     # -- options agreed
     ecn: cython.uint  # see `ecn`; 0: not agreed
     cwr_end: cython.uint  # the last reduction's SND.NXT, while ECN_ROUND says so
-    marks_echoed: cython.uint  # acknowledgements with ECE
+    delivered_ce: cython.uint  # octets acknowledged with ECE
     sack_ok: cython.bint
     timestamps_ok: cython.bint
     ts_recent: cython.uint
@@ -126,7 +127,7 @@ class Tcb(Connection):
     retries: cython.uint  # timeouts in a row
     retry_since: cython.longlong  # when the first of them happened
     sent_at: cython.longlong  # when data last left
-    delivered: cython.longlong  # octets the peer has acknowledged
+    delivered: cython.longlong  # octets the peer has, as far as it said so, by SACK too
     delivered_at: cython.longlong  # when it last did, or something was sent with nothing in flight
     first_sent_at: cython.longlong  # when what it acknowledged last was sent
 
@@ -137,6 +138,7 @@ class Tcb(Connection):
     segments_out: cython.uint
     busy_ns: cython.longlong  # of the times before `busy_at`
     busy_at: cython.longlong  # data is queued or in flight since; 0: none is
+    rate: Rate | None  # of delivery; made with the second frame in flight
     limited: Limited | None  # by something else than the network
 
     # -- deadlines, nanoseconds on the stack's clock; 0: not set
@@ -174,6 +176,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.pacer = None
     tcb.pace_at = 0
     tcb.limited = None
+    tcb.rate = None
     tcb.received = tcb.received_at = tcb.busy_ns = tcb.busy_at = 0
     tcb.segments_in = tcb.segments_out = 0
     tcb.retained = None
@@ -184,7 +187,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.passive = False
     _clear_send(tcb)
     _clear_receive(tcb)
-    tcb.ecn = tcb.cwr_end = tcb.marks_echoed = 0
+    tcb.ecn = tcb.cwr_end = tcb.delivered_ce = 0
     tcb.sack_ok = tcb.timestamps_ok = False
     tcb.ts_recent = tcb.ts_offset = 0
     tcb.ts_recent_at = 0

@@ -90,3 +90,23 @@ def test_a_paced_flow_needs_no_queue_for_its_window(control: str) -> None:
         path.run(100)
         most[pacing] = max(waits)
     assert most[True] < most[False] / 2
+
+
+@pytest.mark.requirement("RFC 9406 4.2", "RFC 9438 4.10")
+@pytest.mark.parametrize("pacing", [False, True])
+def test_slow_start_ends_before_the_queue_is_full(pacing: bool) -> None:
+    """A long path with a deep queue: Reno's slow start overruns it, CUBIC's ends in time."""
+    lost = {}
+    for control in ("reno", "cubic"):
+        path = bottleneck(
+            100, 1_600_000, congestion=control, pacing=pacing, send_buffer_max=8 << 20,
+            send_high_water=8 << 20, receive_buffer=6 << 20,
+        )  # fmt: skip
+        flow = path.flow()
+        path.run(4500)
+        lost[control] = path.wire.lost
+        assert flow.received * 8 > 2.5 * RATE
+        ended = flow.connection.info()["ssthresh"] < 1 << 24
+    assert ended  # of CUBIC
+    assert lost["reno"] > 100
+    assert lost["cubic"] == 0

@@ -10,9 +10,10 @@ from corten.sim.script import Trace
 
 MSS = 1000
 KEYS = """state sack timestamps ecn window_shift mss rcv_mss snd_una snd_nxt rcv_nxt in_flight
-    pipe queued unsent snd_wnd rcv_wnd ready received segments_in segments_out pacing_rate
+    pipe queued unsent snd_wnd rcv_wnd ready received_octets segments_in segments_out pacing_rate
     congestion receive_buffer send_buffer soft_error advertised_mss path_mtu recovery retries
-    cwnd ssthresh ecn_echoes
+    cwnd ssthresh delivered_ce acked_octets delivered delivery_rate lost retransmitted spurious
+    reordering_seen reordering_mult delivery_rate_app_limited
     paced_waits sacked srtt rttvar rto min_rtt busy rwnd_limited sndbuf_limited last_sent
     last_received"""
 
@@ -44,7 +45,7 @@ def test_sizes_and_counts() -> None:
     assert (now["queued"], now["unsent"], now["in_flight"], now["pipe"]) == (
         12 * MSS, 2 * MSS, 10 * MSS, 10 * MSS,
     )  # fmt: skip
-    assert now["received"] == 700
+    assert now["received_octets"] == 700
     assert now["ready"] == 0
     assert now["segments_in"] == 2  # the handshake's ACK and the text
     assert now["segments_out"] == 11
@@ -68,7 +69,7 @@ def test_a_super_segment_counts_as_what_it_holds() -> None:
             t.send(0, ".", seq=1 + i * MSS, ack=1 + 8 * MSS, data=MSS)
     assert len(t.heard()) == 1
     assert info(t)["segments_in"] == 5
-    assert info(t)["received"] == 4 * MSS
+    assert info(t)["received_octets"] == 4 * MSS
     t.finish()
 
 
@@ -127,5 +128,5 @@ def test_marks_and_waits_are_counted() -> None:
     t.send(100, ".E", ack=1 + MSS)
     t.send(0, ".E", ack=1 + 2 * MSS)
     t.heard()
-    assert info(t)["ecn_echoes"] == 2
+    assert info(t)["delivered_ce"] == 2
     t.finish()
