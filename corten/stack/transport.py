@@ -9,7 +9,7 @@ header.
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.field import get16, get32
+from cython.cimports.corten.core.field import get8, get16, get32
 from cython.cimports.corten.core.frame import CHECKSUM_GOOD, ReceiveBatch
 from cython.cimports.corten.ip.cause import cause_of
 from cython.cimports.corten.ip.echo import EchoHost
@@ -27,6 +27,8 @@ from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.udp.port import Port
 from cython.cimports.corten.udp.receive import error_arrives, keep_datagram, parse_datagram
 from cython.cimports.corten.wire.checksum import pseudo_sum
+from cython.cimports.corten.wire.icmpv4 import ICMP_ECHO
+from cython.cimports.corten.wire.icmpv6 import ICMPV6_ECHO
 from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
@@ -267,13 +269,14 @@ class Transport:
         type: cython.uint,
         code: cython.uint,
     ) -> cython.int:
-        """As `segment_error`, of an echo request."""
-        if length < QUOTED_LEN:
+        """As `segment_error`, of an echo request: of no other message do we send any."""
+        if length < QUOTED_LEN or get8(batch.arena, at) not in (ICMP_ECHO, ICMPV6_ECHO):
             return ICMP_BAD_QUOTE
         rest: cython.uint = get32(batch.arena, at + 4)
         ping = self._ping(rest >> 16)
         if ping is None:
-            return self._no_ping(batch, i, rest >> 16)
+            reason: cython.int = self._no_ping(batch, i, rest >> 16)
+            return reason if reason == HANDED_OVER else ICMP_BAD_QUOTE
         self.echo.failed(ping, rest & 0xFFFF, cause_of(type, code))
         return ACCEPTED
 

@@ -76,5 +76,5 @@ ROWS = [
         drop=None, state="ESTABLISHED, sending", check=unchanged),
     row("an error about an error",
         lambda b: [icmp(1, 4, 0, ipv6(ICMP, frames6.icmp_body(1), HERE, THERE)[14:])],
-        drop="icmpv6_bad_quote"),
+        drop="icmp_bad_quote"),
 ]  # fmt: skip
