@@ -70,6 +70,8 @@ def segment_arrives(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong)
         reason = fourth_syn(host, tcb, seg, now)
     if reason == ACCEPTED:
         reason = fifth_ack(host, tcb, seg, now)
+    if reason == ACCEPTED and tcb.timestamps_ok:
+        _note_timestamp(tcb, seg, now)
     if reason == ACCEPTED:
         reason = sixth_urgent(tcb, seg)
     if reason == ACCEPTED:
@@ -95,8 +97,9 @@ def _predicted(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> c
     if tcb.timestamps_ok:
         if seq_lt(seg.ts_value, tcb.ts_recent):
             return -1
-        _note_timestamp(tcb, seg, now)
     reason: cython.int = fifth_ack(host, tcb, seg, now)
+    if reason == ACCEPTED and tcb.timestamps_ok:
+        _note_timestamp(tcb, seg, now)
     if reason == ACCEPTED and seg.payload_len > 0:
         reason = seventh_text(host, tcb, seg, now)
     if reason == ACCEPTED and tcb.events & EVENT_EOF:
@@ -107,7 +110,8 @@ def _predicted(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> c
 @cython.cfunc
 @cython.exceptval(check=False)
 def _note_timestamp(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
-    """TS.Recent from a segment that is not beyond the last acknowledgement (RFC 7323 4.3 (2))."""
+    """TS.Recent from a segment that is not beyond the last acknowledgement (RFC 7323 4.3 (2)), once
+    its ACK was found good: what RFC 5961 5.2 throws away must not make PAWS drop what follows."""
     if seq_le(seg.seq, tcb.last_ack_sent):
         tcb.ts_recent = seg.ts_value
         tcb.ts_recent_at = now
@@ -146,8 +150,6 @@ def first_sequence(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) 
             fifth_ack(host, tcb, seg, now)
         _unacceptable(host, tcb, seg, now)
         return TCP_BAD_SEQUENCE
-    if tcb.timestamps_ok:
-        _note_timestamp(tcb, seg, now)
     return ACCEPTED
 
 
