@@ -94,9 +94,8 @@ def _predicted(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> c
         or seg.has_timestamp != tcb.timestamps_ok
     ):
         return -1
-    if tcb.timestamps_ok:
-        if seq_lt(seg.ts_value, tcb.ts_recent):
-            return -1
+    if tcb.timestamps_ok and seq_lt(seg.ts_value, tcb.ts_recent):
+        return -1
     reason: cython.int = fifth_ack(host, tcb, seg, now)
     if reason == ACCEPTED and tcb.timestamps_ok:
         _note_timestamp(tcb, seg, now)
