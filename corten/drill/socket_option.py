@@ -69,7 +69,7 @@ class Options:
         elif name in NUMBERS:
             self._apply(socket, NUMBERS[name], value)
         elif name in _TOS:
-            self._apply(socket, "tos", value)
+            self._apply(socket, "dscp", value >> 2)
         elif name == "TCP_MAXSEG":
             self._apply(socket, "mss", value)
         elif name not in IGNORED:
@@ -175,7 +175,7 @@ class Options:
         if name in NUMBERS:
             return value(NUMBERS[name])
         if name in _TOS:
-            return value("tos")
+            return value("dscp") << 2
         if name == "TCP_CONGESTION":
             return value("congestion")
         if name in socket.options:
