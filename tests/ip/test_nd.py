@@ -218,7 +218,7 @@ def test_an_address_is_tried_before_it_is_used() -> None:
     assert net.stack.leaks() == []
 
 
-@pytest.mark.requirement("RFC 4862 5.4.3")
+@pytest.mark.requirement("RFC 4862 5.4.3", "RFC 4862 5.4.5")
 @pytest.mark.requirement("RFC 4862 5.4.4")
 @pytest.mark.parametrize("how", ["on", "optimistic"])
 @pytest.mark.parametrize(

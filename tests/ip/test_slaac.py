@@ -77,7 +77,7 @@ def prefix(
     )  # fmt: skip
 
 
-@pytest.mark.requirement("RFC 4862 5.3")
+@pytest.mark.requirement("RFC 4862 5.3", "RFC 4291 2.1")
 @pytest.mark.requirement("RFC 7217 5")
 def test_a_link_local_address_comes_by_itself_and_is_the_same_again() -> None:
     first, again = Auto(3), Auto(3)
