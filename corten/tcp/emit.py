@@ -13,6 +13,7 @@ from cython.cimports.corten.core.frame import FRAME_SLICES, TransmitBatch
 from cython.cimports.corten.core.limit import U32
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_sub
 from cython.cimports.corten.ip.path import Path
+from cython.cimports.corten.tcp.dsack import blocks_of
 from cython.cimports.corten.tcp.ecn import (
     ECN_CWR,
     ECN_ECHO,
@@ -211,8 +212,8 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     headers: Arena = path.batch.headers
     blocks: list | None = None
     options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
-    if tcb.sack_ok and tcb.reassembly is not None:
-        blocks = tcb.reassembly.blocks(_sack_blocks_max(path, options))
+    if tcb.sack_ok and (tcb.reassembly is not None or tcb.duplicates is not None):
+        blocks = blocks_of(tcb, _sack_blocks_max(path, options))
         if blocks:
             options += 4 + 8 * len(blocks)
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))

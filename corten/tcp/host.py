@@ -389,6 +389,7 @@ def release_send(tcb: Tcb) -> cython.void:
 def release_receive(tcb: Tcb) -> cython.void:
     """Let go of what was received and not read."""
     tcb.reassembly = None
+    tcb.duplicates = None
     tcb.retained = None
     tcb.retained_len = tcb.retained_at = 0
     tcb.first_slice = tcb.last_slice = -1

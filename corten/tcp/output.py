@@ -37,7 +37,7 @@ from cython.cimports.corten.tcp.state import (
     SYN_SENT,
 )
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.tcp.tlp import note_probe, start_timer
+from cython.cimports.corten.tcp.tlp import note_probe, start_probe, start_timer
 from cython.cimports.corten.tcp.undo import note_resent
 from cython.cimports.corten.wire.reason import (
     LOSS_PROBES,
@@ -67,7 +67,7 @@ def output(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             emit_ack(host, tcb, now)
         retime(host, tcb)
         return True
-    if not _duplicate_acks(host, tcb, now):
+    if tcb.duplicate_acks_due > 0 and not _duplicate_acks(host, tcb, now):
         return False
     room: cython.bint = True
     if tcb.recovery != OPEN:
@@ -84,16 +84,18 @@ def output(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
 
 @cython.cfunc
 def _duplicate_acks(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
-    """Duplicate acknowledgements, before any data: with holes they carry SACK blocks; a peer
-    without SACK gets one for each out-of-order segment (or it could never retransmit fast)."""
-    if tcb.reassembly is None:
+    """Duplicate acknowledgements, before any data: with holes they carry SACK blocks, and for each
+    segment that came again a D-SACK; a peer without SACK gets one for each out-of-order segment (or
+    it could never retransmit fast)."""
+    if tcb.reassembly is None and tcb.duplicates is None:
         tcb.duplicate_acks_due = 0
         return True
     while tcb.duplicate_acks_due > 0:
         if not tcb.path.batch.has_room():
             return False
         emit_ack(host, tcb, now)
-        tcb.duplicate_acks_due -= 1
+        if tcb.duplicates is None:
+            tcb.duplicate_acks_due -= 1
     return True
 
 
@@ -101,6 +103,9 @@ def _duplicate_acks(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bin
 def _acknowledge(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     """Acknowledge now, or later (RFC 9293 3.8.6.3)."""
     if tcb.unacked_len >= QUICK_SEGMENTS * tcb.rcv_mss:
+        tcb.ack_now = True
+    elif tcb.quick_acks > 0 and tcb.unacked_len > 0:
+        tcb.quick_acks -= 1
         tcb.ack_now = True
     if tcb.ack_now:
         if not tcb.path.batch.has_room():
@@ -298,8 +303,10 @@ def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) 
         )
     tcb.snd_nxt = end
     tcb.sent_at = now
-    if tcb.rtx_at == 0 or begins or tcb.is_probing:
+    if tcb.rtx_at == 0 or begins:
         start_timer(tcb, now)
+    elif tcb.is_probing:
+        start_probe(tcb, now)
 
 
 @cython.cfunc

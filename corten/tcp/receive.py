@@ -9,6 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.serial import seq_add, seq_ge, seq_gt, seq_lt, seq_sub
 from cython.cimports.corten.tcp.buffer import tune_receive
+from cython.cimports.corten.tcp.dsack import QUICK_ACKS, note_queued, note_unacceptable
 from cython.cimports.corten.tcp.host import TcpHost, retain_octets
 from cython.cimports.corten.tcp.reassembly import Reassembly
 from cython.cimports.corten.tcp.state import (
@@ -53,6 +54,7 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
     length: cython.Py_ssize_t = seg.payload_len
     if seq_lt(seq, tcb.rcv_nxt):
         stale: cython.Py_ssize_t = seq_sub(tcb.rcv_nxt, seq)
+        note_unacceptable(tcb, seg)
         if stale > length or (stale == length and not fin):
             tcb.ack_now = True
             host.mark(tcb)
@@ -118,7 +120,9 @@ def _keep_early(
     if fin:
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
     whole: cython.bint = True
+    tcb.quick_acks = QUICK_ACKS
     if length > 0:
+        note_queued(tcb, queue.ranges, seq, length)
         whole = queue.add(seq, seg.memory, at, length, REASSEMBLY_FACTOR * tcb.rcv_buf)
     if tcb.sack_ok:
         tcb.duplicate_acks_due = 1
@@ -147,6 +151,8 @@ def _fill(
     assert queue is not None  # there is a hole to fill
     if fin:
         queue.note_fin(seq_add(seq, cython.cast(cython.uint, length)))
+    if seq == seg.seq:  # or its first run was what lay before RCV.NXT
+        note_queued(tcb, queue.ranges, seq, length)
     queue.add(seq, seg.memory, at, length, NO_BOUND)  # all of it leaves the queue at once
     fin = _continue(host, tcb)
     if seq_ge(tcb.rcv_nxt, tcb.tune_seq):

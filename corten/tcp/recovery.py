@@ -112,7 +112,7 @@ def after_ack(
         return 0
     _calm_down(tcb, flight, repair)
     if was == OPEN and tcb.is_probing and tcb.recovery != OPEN:
-        _stop_probing(tcb, flight, now)
+        _stop_probing(tcb, now)
     if was == FAST:
         return 0
     if was == LOSS and tcb.recovery == LOSS:
@@ -137,12 +137,11 @@ def _calm_down(tcb: Tcb, flight: Flight, repair: Repair) -> cython.void:
 
 
 @cython.cfunc
-def _stop_probing(tcb: Tcb, flight: Flight, now: cython.longlong) -> cython.void:
-    """Something is in doubt: no tail loss probe (RFC 8985 7.2), but the retransmission timer, from
-    when the first segment was sent."""
+def _stop_probing(tcb: Tcb, now: cython.longlong) -> cython.void:
+    """Something is in doubt: no tail loss probe (RFC 8985 7.2), but the retransmission timer."""
     tcb.is_probing = False
-    if flight.count > 0:
-        tcb.rtx_at = max(flight.sent_at(0) + tcb.rto, now + 1)
+    if tcb.snd_una != tcb.snd_nxt:
+        tcb.rtx_at = max(tcb.rto_at, now + 1)
 
 
 @cython.cfunc

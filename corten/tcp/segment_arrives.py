@@ -16,6 +16,7 @@ from cython.cimports.corten.core.serial import (
     seq_sub,
 )
 from cython.cimports.corten.tcp.ack import acknowledge
+from cython.cimports.corten.tcp.dsack import note_unacceptable
 from cython.cimports.corten.tcp.ecn import acknowledged, take_repeated_syn, text_arrives
 from cython.cimports.corten.tcp.emit import emit_reset
 from cython.cimports.corten.tcp.enter import become_established, enter_time_wait
@@ -158,6 +159,7 @@ def _unacceptable(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -
     as often as `challenge` allows."""
     if tcb.state == CLOSED:
         return
+    note_unacceptable(tcb, seg)
     if seg.payload_len > 0:
         tcb.ack_now = True
         host.mark(tcb)

@@ -83,6 +83,8 @@ class Tcb(Connection):
     ack_now: cython.bint
     syn_now: cython.bint  # in SYN-SENT and SYN-RECEIVED: our SYN goes (again)
     duplicate_acks_due: cython.uint  # one for each out-of-order segment of a peer without SACK
+    duplicates: Any  # None, or (start, end) of what came again and is to be told
+    quick_acks: cython.uint  # so many acknowledgements are not delayed
     challenges: cython.uint  # answers to what did not fit, since `challenged_at`
     challenged_at: cython.longlong
     fin_received: cython.bint  # the peer's FIN is in order and consumed
@@ -144,6 +146,7 @@ class Tcb(Connection):
     # -- deadlines, nanoseconds on the stack's clock; 0: not set
     armed_at: cython.longlong  # what the wheel knows, at or before the earliest below
     rtx_at: cython.longlong  # retransmission, tail loss probe, or window probe
+    rto_at: cython.longlong  # … when it would be a retransmission
     reo_at: cython.longlong  # RACK's reordering timer
     ack_at: cython.longlong  # delayed acknowledgement
     user_at: cython.longlong  # set_timeout
@@ -197,7 +200,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.duplicate_acks = tcb.retries = 0
     tcb.retry_since = tcb.sent_at = 0
     tcb.delivered = tcb.delivered_at = tcb.first_sent_at = 0
-    tcb.armed_at = tcb.rtx_at = tcb.reo_at = tcb.ack_at = tcb.user_at = tcb.end_at = (
+    tcb.rto_at = tcb.armed_at = tcb.rtx_at = tcb.reo_at = tcb.ack_at = tcb.user_at = tcb.end_at = (
         tcb.heard_at
     ) = 0
     tcb.active = tcb.eof_delivered = tcb.closed = False
@@ -217,7 +220,8 @@ def _clear_send(tcb: Tcb) -> cython.void:
 @cython.cfunc
 def _clear_receive(tcb: Tcb) -> cython.void:
     tcb.irs = tcb.rcv_nxt = tcb.rcv_adv = tcb.rcv_shift = tcb.last_ack_sent = 0
-    tcb.unacked_len = tcb.rcv_mss = tcb.duplicate_acks_due = 0
+    tcb.unacked_len = tcb.rcv_mss = tcb.duplicate_acks_due = tcb.quick_acks = 0
+    tcb.duplicates = None
     tcb.challenges = tcb.challenged_at = 0
     tcb.rcv_buf = tcb.tune_seq = tcb.tune_at = 0
     tcb.ack_now = tcb.syn_now = tcb.fin_received = tcb.paused = False

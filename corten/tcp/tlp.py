@@ -19,10 +19,18 @@ from cython.cimports.corten.tcp.tcb import Tcb
 @cython.cfunc
 @cython.exceptval(check=False)
 def start_timer(tcb: Tcb, now: cython.longlong) -> cython.void:
-    """Something is in flight: the retransmission timer (RFC 6298 5.1, 5.3), or TLP_calc_PTO (RFC
-    8985 7.2). A flight of less than two segments may wait for the peer's delayed acknowledgement:
-    for that no better bound is known than the retransmission timer."""
-    tcb.rtx_at = now + tcb.rto
+    """Something is in flight: the retransmission timer (RFC 6298 5.1, 5.3), or a probe's."""
+    tcb.rto_at = now + tcb.rto
+    start_probe(tcb, now)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def start_probe(tcb: Tcb, now: cython.longlong) -> cython.void:
+    """TLP_calc_PTO (RFC 8985 7.2): new data puts off the probe, never the retransmission timer. A
+    flight of less than two segments may wait for the peer's delayed acknowledgement: for that no
+    better bound is known than the retransmission timer."""
+    tcb.rtx_at = tcb.rto_at
     tcb.is_probing = tcb.sack_ok and tcb.recovery == OPEN
     if tcb.is_probing and seq_sub(tcb.snd_nxt, tcb.snd_una) >= 2 * tcb.snd_mss:
         at: cython.longlong = now + 2 * tcb.srtt + PROBE_SLACK_NS
