@@ -41,7 +41,6 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         flight_of(host, tcb)
     if tcb.flight is not None:
         host.news.clear()
-    in_flight: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
     octets: cython.uint = 0
     old_window: cython.uint = tcb.snd_wnd
     window: cython.uint = seg.window << tcb.snd_shift
@@ -64,7 +63,7 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
     if tcb.flight is not None:
         _take_rate(tcb, host.news, now)
     if octets > 0:
-        _let_grow(host, tcb, octets, in_flight, now)
+        _let_grow(host, tcb, octets, now)
     if tcb.flight is not None and tcb.snd_una == tcb.snd_nxt:
         host.spare_flight(tcb)
     if tcb.snd_wnd == 0 and tcb.config.user_timeout_ns == 0 and not tcb.fin_queued:
@@ -185,11 +184,10 @@ def _let_grow(
     host: TcpHost,
     tcb: Tcb,
     octets: cython.uint,
-    in_flight: cython.uint,
     now: cython.longlong,
 ) -> cython.void:
-    """Congestion control hears of `octets`, if the window was the limit while `in_flight` were."""
-    if tcb.congestion.wants_all or _window_limited(tcb, in_flight):
+    """Congestion control hears of `octets`, if the window was the limit."""
+    if tcb.congestion.wants_all or _window_limited(tcb):
         tell_control(host, tcb, octets, tcb.last_rtt, now)
     else:
         tcb.congestion.app_limited = True
@@ -215,15 +213,16 @@ def _take_rate(tcb: Tcb, news: News, now: cython.longlong) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _window_limited(tcb: Tcb, in_flight: cython.uint) -> cython.bint:
-    """Whether the congestion window was what held us back (RFC 9438 5.8, RFC 7661), and it was not
-    reduced in this round for a mark (RFC 3168 6.1.2)."""
+def _window_limited(tcb: Tcb) -> cython.bint:
+    """Whether the congestion window was what held us back when we last sent (RFC 9438 5.8, RFC
+    7661), and it was not reduced in this round for a mark (RFC 3168 6.1.2). Not now: of several
+    acknowledgements in a breath only the first would find the flight full."""
     if tcb.ecn & ECN_HOLD:
         return False
     window: cython.uint = tcb.congestion.window
     if window < tcb.congestion.ssthresh:
-        return in_flight >= window // 2
-    return in_flight + tcb.snd_mss >= window
+        return tcb.sent_flight >= window // 2
+    return tcb.sent_flight + tcb.snd_mss >= tcb.sent_window
 
 
 @cython.cfunc

@@ -303,6 +303,8 @@ def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) 
         )
     tcb.snd_nxt = end
     tcb.sent_at = now
+    tcb.sent_flight = seq_sub(end, tcb.snd_una)
+    tcb.sent_window = tcb.congestion.window
     if tcb.rtx_at == 0 or begins:
         start_timer(tcb, now)
     elif tcb.is_probing:

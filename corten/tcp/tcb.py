@@ -129,6 +129,8 @@ class Tcb(Connection):
     retries: cython.uint  # timeouts in a row
     retry_since: cython.longlong  # when the first of them happened
     sent_at: cython.longlong  # when data last left
+    sent_flight: cython.uint  # what was in flight when new data last left, and the window then
+    sent_window: cython.uint
     delivered: cython.longlong  # octets the peer has, as far as it said so, by SACK too
     delivered_at: cython.longlong  # when it last did, or something was sent with nothing in flight
     first_sent_at: cython.longlong  # when what it acknowledged last was sent
@@ -200,6 +202,7 @@ def clear_tcb(tcb: Tcb) -> cython.void:
     tcb.duplicate_acks = tcb.retries = 0
     tcb.retry_since = tcb.sent_at = 0
     tcb.delivered = tcb.delivered_at = tcb.first_sent_at = 0
+    tcb.sent_flight = tcb.sent_window = 0
     tcb.rto_at = tcb.armed_at = tcb.rtx_at = tcb.reo_at = tcb.ack_at = tcb.user_at = tcb.end_at = (
         tcb.heard_at
     ) = 0

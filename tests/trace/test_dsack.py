@@ -136,7 +136,7 @@ def test_a_fin_that_comes_again() -> None:
 
 
 def test_who_loses_is_answered_at_once() -> None:
-    """After a sign of loss acknowledgements are not delayed: the sender may have one segment only."""
+    """After a sign of loss acknowledgements are not delayed: the sender may have one segment."""
     t = receiving(1000)
     came(t, 1500, 2000)
     told(t, 1000, (1500, 2000))
