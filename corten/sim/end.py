@@ -274,6 +274,8 @@ class End:
         at = self.peer_offset(segment.seq)
         if self.edge_sent is not None and at >= self.edge_sent and at != self.frontier():
             return  # not acceptable: at the very edge of a window that is not empty
+        if segment.span and at + segment.span <= self.ack_sent:
+            return  # nor is what came before as a whole: its ACK does not count (RFC 9293 3.10.7.4)
         if acked > self.acked:
             self._hear_progress(acked, now)
         elif acked == self.acked and not segment.span and self.snd_max > acked:
