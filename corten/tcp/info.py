@@ -18,9 +18,8 @@ Octets and seconds; sequence numbers as they stand on the wire; None where nothi
       rcv_nxt
     in_flight, pipe      sent and not acknowledged; of that, believed to be in the network
     sacked, lost         of what is in flight: the peer has it; waits to be sent again
-    retransmitted,       octets sent again so far; whether segments were seen to overtake others;
-      reordering,          recoveries that turned out to be mistakes; octets acknowledged
-      spurious, delivered
+    retransmitted,       octets sent again so far; recoveries that turned out to be mistakes; octets
+      spurious, delivered  that have arrived
     queued               given to `send` and not acknowledged
     unsent               … and not sent yet
     snd_wnd, rcv_wnd     the peer's window; ours, as last announced

@@ -1,0 +1,84 @@
+"""Recovery that was a mistake is found out and taken back (RFC 3522, 4015, 5682, 2883)."""
+
+from __future__ import annotations
+
+import pytest
+
+from corten.sim.script import Trace, pattern
+from tests.tcp.test_segment_arrives import count
+from tests.trace.test_rack import MSS, RTT, at, path, sacked
+
+
+def window(t: Trace) -> int:
+    return int(str(t.app.connection.info()["cwnd"]))
+
+
+@pytest.mark.requirement("RFC 2883 5.2", "RFC 8985 3.3.2")
+def test_a_dsack_takes_a_fast_retransmission_back() -> None:
+    """A segment was overtaken by three and sent again: both copies arrive."""
+    t = path(congestion="reno")
+    t.app.send(pattern(at(0), 10 * MSS))
+    assert len(t.heard()) == 10
+    before = window(t)
+    t.send(RTT, ".", ack=at(0), sack=[(at(1), at(10))])
+    t.expect(0, ".", seq=at(0), data=MSS)
+    assert window(t) < before
+    t.send(10, ".", ack=at(10))
+    t.send(RTT - 10, ".", ack=at(10), sack=sacked(0))
+    assert window(t) >= before and count(t, "spurious_recoveries") == 1
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 5682 2.1", "RFC 4015 3.1")
+def test_frto_without_sack() -> None:
+    """All acknowledgements are late: after the timeout two of them move on, and nothing more is
+    sent again."""
+    t = Trace(congestion="reno", timestamps=False).syn_received(mss=MSS)
+    t.send(RTT, ".", seq=1, ack=1)
+    t.app.send(pattern(at(0), 40 * MSS))
+    assert len(t.heard()) == 10
+    t.expect(300, ".", seq=at(0), data=MSS)
+    t.send(50, ".", ack=at(1))
+    t.expect(0, ".", seq=at(10), data=MSS)
+    t.expect(0, ".", seq=at(11), data=MSS)
+    t.expect_nothing()
+    t.send(1, ".", ack=at(2))
+    assert count(t, "spurious_recoveries") == 1
+    assert all((s.seq - (t.flow.iss or 0)) >= at(12) for s in t.heard())
+    assert window(t) >= 10 * MSS
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 5682 2.1")
+def test_frto_finds_a_loss_real() -> None:
+    """The second acknowledgement is a duplicate: the timeout was right."""
+    t = Trace(congestion="reno", timestamps=False).syn_received(mss=MSS)
+    t.send(RTT, ".", seq=1, ack=1)
+    t.app.send(pattern(at(0), 40 * MSS))
+    assert len(t.heard()) == 10
+    t.expect(300, ".", seq=at(0), data=MSS)
+    t.send(50, ".", ack=at(1))
+    t.expect(0, ".", seq=at(10), data=MSS)
+    t.expect(0, ".", seq=at(11), data=MSS)
+    t.send(50, ".", ack=at(1))
+    t.expect(0, ".", seq=at(1), data=MSS)
+    assert count(t, "spurious_recoveries") == 0
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 3522 3.2")
+def test_an_old_timestamp_takes_a_timeout_back() -> None:
+    """The first acknowledgement echoes what was sent before the retransmission."""
+    t = Trace(congestion="reno").syn_received(mss=MSS, ts=True)
+    t.send(RTT, ".", seq=1, ack=1)
+    size = MSS - 12
+    t.app.send(pattern(1, 10 * size))
+    sent = t.heard()
+    old = sent[0].options.timestamps
+    assert old is not None
+    t.expect(300, ".", seq=1, data=size)
+    t.send(20, ".", ack=1 + size, ts=(t.flow.stamp_base + 420, old[0]))
+    assert count(t, "spurious_recoveries") == 1
+    t.expect_nothing(20)
+    assert window(t) >= 10 * size
+    t.finish()
