@@ -172,7 +172,8 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
             continue
         if piece.sent_ns < max(end.evidence_ns, end.timeout_ns) or piece.end <= end.acked:
             continue
-        if _is_probe(end, stop, waited):
+        oldest = now - end.ledger.pieces[0].sent_ns
+        if _is_probe(end, stop, waited, oldest >= limits.rto_floor_ns):
             end.probe_edge = stop
             continue
         fail(
@@ -186,12 +187,12 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
     end.ledger.put(max(start, end.acked), max(stop, end.acked), now, beyond)
 
 
-def _is_probe(end: End, stop: int, waited: int) -> bool:
-    """A tail loss probe: the last segment again, one at a time, after two round trips (RFC 8985
-    7.2, 7.3)."""
+def _is_probe(end: End, stop: int, waited: int, is_due: bool) -> bool:
+    """A tail loss probe: the last segment again, one at a time, after two round trips or (`is_due`)
+    in place of the time-out of the first one (RFC 8985 7.2, 7.3)."""
     if stop != end.snd_max or not end.selective or end.probe_edge is not None:
         return False
-    return waited >= 2 * (end.min_rtt_ns or 0)
+    return is_due or waited >= 2 * (end.min_rtt_ns or 0)
 
 
 def back_off(end: End, segment: Segment, now: int, limits: Limits, fail: Fail) -> None:
