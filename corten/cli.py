@@ -1,4 +1,4 @@
-"""The commands: `corten httpd`, `echo`, `load` and `check`.
+"""The commands: `corten httpd`, `echo`, `nameserver`, `load`, `drill` and `check`.
 
 Rules. What a command needs is imported when it runs, so that `corten --help` is quick. A mistake of
 the caller's is one line on standard error and exit code 2; a traceback is a defect of ours.
@@ -159,6 +159,26 @@ def ping(host: str, links: list[str], cpus: list[int] | None, **options: Any) ->
 
 
 @commands.command()
+@click.argument("port", type=_PORT, default=53)
+@_on_workers
+@click.option(
+    "--ask",
+    "servers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A name server to ask; repeat it. Without: those that the links have learnt.",
+)
+def nameserver(port: int, servers: list[str], **options: Any) -> None:
+    """Answer questions for addresses (DNS), by asking others and remembering."""
+    from corten.app.nameserver import serve_names
+
+    def setup(worker: Any) -> None:
+        serve_names(worker, port)
+
+    _serve(port, None, "{}:{}", setup=setup, name_servers=list(servers), **options)
+
+
+@commands.command()
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
 @_on_links
 @click.option("-c", "--connections", type=int, default=100, show_default=True)
@@ -217,32 +237,20 @@ def check() -> None:
 
 def _serve(
     port: int,
-    factory: Callable[[], Any],
+    factory: Callable[[], Any] | None,
     shown: str,
     links: list[str],
-    workers: int,
-    cpus: list[int] | None,
-    busy_poll: bool,
-    datagrams: dict[int, Callable[[], Any]] | None = None,
+    **options: Any,
 ) -> None:
-    """Serve one port until a signal ends it."""
+    """Serve one port until a signal ends it; without a factory, what `setup` makes of it."""
     from corten.worker.serve import serve
 
     def ready(addresses: list[str]) -> None:
         for address in addresses or ["*"]:  # a link that configures itself has none yet
             print("ready:", shown.format(address, port), flush=True)
 
-    sys.exit(
-        serve(
-            {port: factory},
-            list(links),
-            workers,
-            cpus,
-            busy_poll=busy_poll,
-            ready=ready,
-            datagrams=datagrams,
-        )
-    )
+    handlers = {port: factory} if factory is not None else {}
+    sys.exit(serve(handlers, list(links), ready=ready, **options))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

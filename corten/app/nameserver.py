@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from corten.dns.resolver import Resolver
 from corten.endpoint.connection import Connection
@@ -35,6 +36,9 @@ from corten.wire.dns import (
     emit_message,
     parse_message,
 )
+
+if TYPE_CHECKING:
+    from corten.worker.worker import Worker
 
 TTL_S = 30  # how long what we say may be believed: our own cache knows better
 UDP_LEN = 1232
@@ -80,12 +84,12 @@ def _found(reply: Message, say: Say, addresses: list[str], error: Exception | No
 class ByDatagram(DatagramHandler):
     """Questions by UDP. One for each worker's endpoint."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Callable[[], Resolver]) -> None:
         self.resolver = resolver
 
     def on_datagram(self, endpoint: Endpoint, data: bytes, peer: tuple[str, int]) -> None:
         local = endpoint.local[0]  # an answer comes from where the question went
-        answer(self.resolver, data, partial(self._say, endpoint, peer, local))
+        answer(self.resolver(), data, partial(self._say, endpoint, peer, local))
 
     def _say(self, endpoint: Endpoint, peer: tuple[str, int], local: str, reply: Message) -> None:
         limit = UDP_LEN if reply.udp_len else UDP_LEN_PLAIN
@@ -100,7 +104,7 @@ class ByDatagram(DatagramHandler):
 class ByStream(Handler):
     """Questions by TCP: each after its length; answers as they come (RFC 7766 6.2.1.1)."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Callable[[], Resolver]) -> None:
         self.resolver = resolver
         self.received = b""
         self.pending = 0
@@ -118,7 +122,7 @@ class ByStream(Handler):
                 break
             question, self.received = self.received[2 : 2 + length], self.received[2 + length :]
             self.pending += 1
-            if not answer(self.resolver, question, partial(self._say, connection)):
+            if not answer(self.resolver(), question, partial(self._say, connection)):
                 connection.abort()
                 return
         if self.pending >= PIPELINED_MAX:
@@ -142,3 +146,13 @@ class ByStream(Handler):
 
     def on_close(self, connection: Connection, error: Exception | None) -> None:
         self.finished = True
+
+
+def serve_names(worker: Worker, port: int) -> None:
+    """Answer at `port` of every address of a worker, by the worker's own resolver."""
+
+    def resolver() -> Resolver:
+        return worker.names.resolver
+
+    worker.bind(port, ByDatagram(resolver))
+    worker.listen(port, lambda: ByStream(resolver))

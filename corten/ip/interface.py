@@ -253,6 +253,14 @@ class Interface:
             return emit_vlan(arena, at, to, self.mac, self.vlan, ethertype)
         return emit_ethernet(arena, at, to, self.mac, ethertype)
 
+    def own(self, high: int, low: int) -> Address | None:
+        """Our address with these halves, if it is one of this link's."""
+        address: Address
+        for address in self.addresses:
+            if address.low == low and address.high == high:
+                return address
+        return None
+
     @cython.cfunc
     def owns(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether the address is one of ours on this link."""

@@ -28,12 +28,12 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import EVERYBODY
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
-from cython.cimports.corten.ip.address import CLAIMED, announce, take
+from cython.cimports.corten.ip.address import CLAIMED, announce, lose, take
 from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.identification import Identification
-from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.interface import Address, Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.ip.reassembly_error import TimeExceeded
@@ -167,6 +167,7 @@ class Stack:
         dad: str = "optimistic",
         acd: bool = False,
         stable: bytes | None = None,
+        leased: bool = False,
     ) -> Interface:
         """A link: `addresses` as "10.0.2.2/24" or "fd00::2/64"; `gateway`: a default router, one
         of each family at the most; `neighbours` are static entries (address: MAC).
@@ -175,12 +176,13 @@ class Stack:
         packets, as a TUN device does; `mac` is not used.
 
         `leader`: this worker speaks for the link. `slaac`: IPv6 configures itself (RFC 4862); with
-        the key `stable` its addresses are the same after a restart (RFC 7217). `dad`: an address of
+        the key `stable` its addresses are the same after a restart (RFC 7217). `leased`: it has no
+        address yet, and will be given one (`add_address`). `dad`: an address of
         ours is used when nobody else turns out to have it ("on"), at once until somebody does
         ("optimistic": those given here), or unasked ("off"). `acd`: probe for IPv4 addresses too,
         and give up one that cannot be defended (RFC 5227). CortenError for what cannot be.
         """
-        if not addresses and not slaac:
+        if not addresses and not slaac and not leased:
             raise CortenError(f"link {name}: give it an address, such as address=10.0.2.2/24")
         if dad not in TAKING:
             raise CortenError(f"dad={dad}: must be one of {', '.join(TAKING)}")
@@ -248,6 +250,12 @@ class Stack:
     def add_address(self, interface: Interface, address: str) -> None:
         """One more address ("10.0.3.2/24") on a link."""
         take(interface, self.routes.add_address(interface, address), CLAIMED, self.host.now)
+
+    def remove_address(self, interface: Interface, address: str, why: str = "taken back") -> None:
+        """An address ("10.0.3.2") is ours no more; connections from it end."""
+        own: Address | None = interface.own(*parse_address(address))
+        if own is not None:
+            lose(interface, own, why, self.host.now)
 
     def listen(
         self,

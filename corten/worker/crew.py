@@ -36,6 +36,7 @@ class Job:
     setup: Callable[[Any], object] | None = None
     config: Any = None
     drain_seconds: float = DRAIN_SECONDS
+    name_servers: list[str] = field(default_factory=list)
     secret: bytes = field(default_factory=lambda: os.urandom(32))
 
 
@@ -146,8 +147,12 @@ def _stack_worker(
             link.dad if first else "off",  # the others use what a dead worker's successor takes
             link.acd and first,
             hashlib.blake2s(link.stable.encode()).digest() if link.stable else None,
+            link.dhcp,
         )
         worker.add_link(driver, interface)
+        if link.dhcp:
+            worker.lease(interface, place == 0)
+    worker.names.given = job.name_servers
     try:
         for port, factory in job.handlers.items():
             worker.listen(port, factory)

@@ -153,6 +153,10 @@ class WorkerExchange(Exchange):
             if i != self.index:
                 self._put(i, memory, at, length, 0, 0, interface_index, _EVERYBODY)
 
+    def relay(self, interface_index: int, frame: bytes) -> None:
+        """As `neighbour`, for a frame that was made here."""
+        self.neighbour(interface_index, Memory(frame), 0, len(frame))
+
     @cython.cfunc
     def _put(
         self,

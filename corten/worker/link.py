@@ -11,7 +11,7 @@ from corten.endpoint.error import CortenError
 
 USAGE = (
     "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]; an address may be IPv6: fd00::2/64, "
-    "or slaac: IPv6 from what routers advertise"
+    "or slaac: IPv6 from what routers advertise, or dhcp: IPv4 from a DHCP server"
 )
 DRIVERS = ("tap", "tun", "kernel")
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
@@ -43,6 +43,7 @@ class Link:
     cpus: list[int] = field(default_factory=list)
     offload: bool = True
     vlan: int = 0  # the tag of its frames (IEEE 802.1Q)
+    dhcp: bool = False  # an IPv4 address is leased from a DHCP server (RFC 2131)
     slaac: bool = False  # IPv6 configures itself from router advertisements (RFC 4862)
     stable: str = ""  # the key of its addresses, so that they are the same next time (RFC 7217)
     dad: str = "optimistic"  # whether an IPv6 address waits for nobody else to have it
@@ -126,6 +127,12 @@ def _check_name(link: Link, text: str) -> None:
 
 
 def _address(link: Link, value: str) -> None:
+    if value == "dhcp":
+        if not link.has_stations or link.dhcp:
+            why = "is given twice" if link.dhcp else f"a {link.driver} link hears no DHCP server"
+            raise ValueError(why)
+        link.dhcp = True
+        return
     if value == "slaac":
         if not link.has_stations or link.slaac:
             why = "is given twice" if link.slaac else f"a {link.driver} link hears no routers"
@@ -278,8 +285,8 @@ _OF_ETHERNET = ("mac", "arp", "neighbour", "vlan", "dad", "acd", "stable")
 
 def _complete(link: Link, hosts: list[str], text: str) -> None:
     """The defaults that need the whole link, and what must fit together."""
-    if not link.addresses and not link.slaac:
-        raise _wrong(text, "an address is missing: address=A.B.C.D/N, or address=slaac")
+    if not link.addresses and not link.slaac and not link.dhcp:
+        raise _wrong(text, "an address is missing: address=A.B.C.D/N, or address=slaac or dhcp")
     if link.stable and not link.slaac:
         raise _wrong(text, "stable= is the key of addresses that address=slaac makes")
     if link.workers and link.cpus and len(link.cpus) < link.workers:
@@ -293,7 +300,7 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
     _check_on_link(link, own, text)
     if not link.mac:
         # the same link has the same address after a restart: peers' caches stay right
-        known = link.addresses[0] if link.addresses else "slaac"
+        known = link.addresses[0] if link.addresses else "learnt"
         digest = hashlib.blake2s(f"{link.name} {known}".encode()).digest()
         link.mac = ":".join(f"{octet:02x}" for octet in b"\x02" + digest[:5])
 

@@ -13,6 +13,7 @@ from corten.core.chance import Chance
 from corten.dns.opening import Opening
 from corten.dns.resolver import Resolver
 from corten.endpoint.connection import Connection
+from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop
 from corten.wire.address import parse_address
@@ -25,6 +26,14 @@ def is_number(text: str) -> bool:
     except ValueError:  # silent: that is the answer
         return False
     return True
+
+
+def check_servers(servers: list[str]) -> list[str]:
+    """The same; CortenError for one that is no address."""
+    for server in servers:
+        if not is_number(server):
+            raise CortenError(f"name server {server!r}: an IP address is wanted")
+    return servers
 
 
 class Names:

@@ -14,6 +14,7 @@ from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.worker.crew import DRAIN_SECONDS, Crew, Job, kernel_crew, stack_crew
 from corten.worker.link import parse_link
+from corten.worker.names import check_servers
 from corten.worker.plan import plan
 from corten.worker.supervisor import Supervisor
 
@@ -34,6 +35,7 @@ def serve(
     report: Callable[[list[dict[str, int]]], object] | None = None,
     supervised: bool = True,
     datagrams: dict[int, Callable[[], DatagramHandler]] | None = None,
+    name_servers: list[str] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT has drained every worker; 0 then.
 
@@ -41,13 +43,14 @@ def serve(
     `--link` takes them. `setup(worker)` runs in each worker before its first connection, and
     `ready(addresses)` here once every worker serves. `report(counters)` is called every second
     with each worker's counters. `datagrams`: UDP port to factory; each worker binds the port, with
-    a handler of its own. `supervised=False` runs the only worker in this process.
+    a handler of its own. `supervised=False` runs the only worker in this process. `name_servers`:
+    whom `connect` to a name asks, instead of those that the links have learnt.
     CortenError, one line, for anything that cannot be.
     """
     groups = plan([parse_link(text) for text in links], workers, cpus).groups
     if datagrams:
         setup = _binding(datagrams, setup)
-    job = Job(handlers, busy_poll, setup, config, drain_seconds)
+    job = Job(handlers, busy_poll, setup, config, drain_seconds, check_servers(name_servers or []))
     addresses = [address for group in groups for address in group.addresses]
     crews: list[Crew] = []
     try:

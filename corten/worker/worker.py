@@ -27,8 +27,11 @@ from corten.endpoint.loop import Loop, TimerHandle
 from corten.ip.interface import Interface
 from corten.stack.stack import Stack
 from corten.tcp.config import Config
+from corten.wire.address import format_address
 from corten.worker.collector import Collector
+from corten.worker.dhcp import Leases
 from corten.worker.exchange import WorkerExchange
+from corten.worker.names import Names, is_number
 
 Factory = Callable[[], Handler]
 
@@ -69,6 +72,9 @@ class Worker(Loop):
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self.on_drained: Callable[[], object] = self.stop
+        self.names = Names(self, self._name_servers)
+        self.leases: Leases | None = None
+        self._exchange = exchange
         self._stopped = False
         self._draining = False
 
@@ -81,6 +87,8 @@ class Worker(Loop):
     def lead(self, leads: bool) -> None:
         """Whether this worker announces and answers for all workers of its links."""
         self._breath.set_leader(leads)
+        if self.leases is not None:
+            self.leases.lead(leads)
 
     # -- the loop as handlers see it ----------------------------------------------------------
 
@@ -116,7 +124,35 @@ class Worker(Loop):
         return self.stack.listen(port, factory, address, **options)
 
     def connect(self, address: str, port: int, factory: Factory, **options: object) -> Connection:
-        return self.stack.connect(address, port, factory, **options)
+        """As Loop.connect; `address` may also be a name (RFC 8305). Then what is answered is an
+        Opening until `on_open` brings the connection."""
+        if is_number(address):
+            return self.stack.connect(address, port, factory, **options)
+        return self.names.connect(address, port, factory, options)
+
+    def resolve(
+        self, name: str, found: Callable[[list[str], Exception | None], None], family: int = 0
+    ) -> None:
+        """Call `found(addresses, error)` once, later; `family` 4 or 6: only such addresses."""
+        self.names.resolver.resolve(name, found, family)
+
+    def _name_servers(self) -> list[str]:
+        """What the links have learnt, of leases first."""
+        learnt = self.leases.name_servers() if self.leases is not None else []
+        told = [halves for link in self.stack.interfaces for halves in link.name_servers]
+        return learnt + [format_address(*halves) for halves in told]
+
+    def lease(self, interface: Interface, leads: bool, name: str = "") -> None:
+        """Let a link have its IPv4 address from a DHCP server (RFC 2131)."""
+        if self.leases is None:
+            seed = int.from_bytes(os.urandom(8), "big")
+            self.leases = Leases(self, Chance(seed))
+        self.leases.add(interface, leads, name)
+
+    def tell_others(self, interface_index: int, frame: bytes) -> None:
+        """Let the other workers of a link receive a frame as if it had come to them."""
+        if self._exchange is not None:
+            self._exchange.relay(interface_index, frame)
 
     def bind(
         self,
@@ -228,6 +264,9 @@ class Worker(Loop):
             return
         for connection in self.stack.connections():
             connection.abort()
+        self.names.close()
+        if self.leases is not None:
+            self.leases.close()
         self._breath.breathe(time.monotonic_ns())
         for wire in self._breath.wires:
             wire.driver.close()

@@ -53,7 +53,7 @@ def upstream(records: list[Record], code: int = 0) -> tuple[FakeLoop, Resolver]:
 
 def ask(loop: FakeLoop, resolver: Resolver, question: Message) -> Message:
     side = Side()
-    ByDatagram(resolver).on_datagram(side, emit_message(question), PEER)  # type: ignore[arg-type]
+    ByDatagram(lambda: resolver).on_datagram(side, emit_message(question), PEER)  # type: ignore[arg-type]
     loop.run()
     ((data, to, source),) = side.said
     assert (to, source) == (PEER, "10.0.0.2")
@@ -92,9 +92,9 @@ def test_other_questions_are_not_implemented() -> None:
 def test_what_is_no_question_is_dropped(data: bytes) -> None:
     loop, resolver = upstream([])
     side = Side()
-    ByDatagram(resolver).on_datagram(side, data, PEER)  # type: ignore[arg-type]
+    ByDatagram(lambda: resolver).on_datagram(side, data, PEER)  # type: ignore[arg-type]
     reply = emit_message(Message(1, 0x8000, "a.test"))
-    ByDatagram(resolver).on_datagram(side, reply, PEER)  # type: ignore[arg-type]
+    ByDatagram(lambda: resolver).on_datagram(side, reply, PEER)  # type: ignore[arg-type]
     loop.run()
     assert not side.said
 
@@ -114,7 +114,7 @@ def test_larger_than_the_asker_takes_is_truncated() -> None:
 @pytest.mark.parametrize("piece", [1, 5, 1000])
 def test_several_questions_by_tcp(piece: int) -> None:
     loop, resolver = upstream([Record("", A, 60, "192.0.2.1")])
-    handler = ByStream(resolver)
+    handler = ByStream(lambda: resolver)
     connection = FakeConnection(loop, "10.0.0.9", 1, handler)
     handler.on_open(connection)
     asked = b""
@@ -137,7 +137,7 @@ def test_several_questions_by_tcp(piece: int) -> None:
 
 def test_nonsense_by_tcp_ends_the_connection() -> None:
     loop, resolver = upstream([])
-    connection = FakeConnection(loop, "10.0.0.9", 1, ByStream(resolver))
+    connection = FakeConnection(loop, "10.0.0.9", 1, ByStream(lambda: resolver))
     connection.first.on_data(connection, b"\0\4abcd")
     loop.run()
     assert connection.state == "closed"
