@@ -82,7 +82,12 @@ class End:
     def __init__(self, name: str, mac: str, address: str, number: int, now: int) -> None:
         self.stack: Any = Stack(Chance(number), bytes([number] * 32), now=now)
         self.interface = self.stack.add_interface(
-            name, mac, [f"{address}/24"], offload_checksum=True, offload_segmentation=True
+            name,
+            mac,
+            [f"{address}/24"],
+            offload_checksum=True,
+            offload_segmentation=True,
+            neighbours={NOBODY: "02:00:00:00:00:99"},  # a station that says nothing
         )
         self.waiting: list[tuple[bytes, int]] = []
         self._batch = ReceiveBatch()
