@@ -272,7 +272,11 @@ class End:
         if self.edge_heard is None or edge > self.edge_heard:
             self.edge_heard = edge
         at = self.peer_offset(segment.seq)
-        if self.edge_sent is not None and at >= self.edge_sent and at != self.frontier():
+        next_one = at in (
+            self.frontier(),
+            self.ack_sent,
+        )  # RCV.NXT, whether a probe was taken or not
+        if self.edge_sent is not None and at >= self.edge_sent and not next_one:
             return  # not acceptable: at the very edge of a window that is not empty
         if segment.span and at + segment.span <= self.ack_sent:
             return  # nor is what came before as a whole: its ACK does not count (RFC 9293 3.10.7.4)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from errno import EHOSTUNREACH
 from typing import Any
 
 from corten.core.chance import Chance
@@ -148,11 +149,20 @@ def _verify(network: Network, talk: Talk, setting: Setting) -> None:
     for name, side in (("a", talk.a), ("b", talk.b)):
         if side.opened and not side.closed:
             network.fail(f"{name} was never told that it is over")
-        if side.error is not None and not isinstance(side.error, CLEAN_ERRORS) and not side.broke:
+        if not _is_explained(side, setting):
             network.fail(f"{name} ended with {side.error!r}")
     planned = talk.a.broke or talk.b.broke
     if not planned and not setting.weather_may_kill:
         network.fail(f"not complete: a {_figures(talk.a)}; b {_figures(talk.b)}")
+
+
+def _is_explained(side: Side, setting: Setting) -> bool:
+    """Whether an end's error is one that a network may cause."""
+    if side.error is None or side.broke or isinstance(side.error, CLEAN_ERRORS):
+        return True
+    # every request for the neighbour's address was lost
+    unreachable = isinstance(side.error, OSError) and side.error.errno == EHOSTUNREACH
+    return unreachable and setting.dynamic_arp and setting.weather_may_kill
 
 
 def _figures(side: Side) -> str:

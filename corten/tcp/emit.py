@@ -24,6 +24,7 @@ from cython.cimports.corten.tcp.ecn import (
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.isn import TIMESTAMP_TICK_NS
 from cython.cimports.corten.tcp.piece import Piece
+from cython.cimports.corten.tcp.state import SYNCHRONIZED
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import (
     OCTETS_OUT,
@@ -228,7 +229,10 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
             put32(headers, to, start)
             put32(headers, to + 4, end)
             to += 8
-    _header(tcb, at, tcb.snd_nxt, ACK, options)
+    seq: cython.uint = tcb.snd_nxt
+    if tcb.snd_wnd == 0 and seq_sub(seq, tcb.snd_una) == 1 and tcb.state & SYNCHRONIZED != 0:
+        seq = tcb.snd_una  # beyond the probe of a shut window the peer takes nothing, not even this
+    _header(tcb, at, seq, ACK, options)
     host.counters.add(SEGMENTS_OUT)
     _finish(path, at, TCP_HEADER_LEN + options, 0, now)
 

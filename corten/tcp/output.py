@@ -314,8 +314,11 @@ def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) 
 @cython.cfunc
 def _repair(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     """What loss recovery has to send: a probe, or what is lost; False: the batch is full."""
-    flight: Flight = flight_of(host, tcb)
     repair: Repair = repair_of(tcb)
+    if tcb.snd_una == tcb.snd_nxt:
+        repair.tlp_due = False  # all of it has arrived since: there is nothing to keep records of
+        return True
+    flight: Flight = flight_of(host, tcb)
     if repair.tlp_due:
         return _probe_loss(host, tcb, flight, repair, now)
     if flight.lost_len == 0 or repair.frto == FRTO_SECOND:

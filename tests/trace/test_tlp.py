@@ -127,3 +127,18 @@ def test_a_probe_that_repaired_the_loss() -> None:
     t.send(RTT, ".", ack=at(4))
     assert int(str(t.app.connection.info()["ssthresh"])) < 10 * MSS
     t.finish()
+
+
+def test_a_probe_answered_leaves_no_records() -> None:
+    """What is in flight is over; the duplicate that follows must not bring its records back, nor
+    may the acknowledgement of data of the peer's."""
+    t = path()
+    t.app.send(pattern(at(0), 2 * MSS))
+    assert len(t.heard()) == 2
+    t.expect(PTO, "P.", seq=at(1), data=MSS)
+    t.send(1, ".", ack=at(2))
+    t.send(1, ".", ack=at(2), sack=[(at(1), at(2))])  # D-SACK: both arrived
+    t.send(1, "P.", ack=at(2), data=b"more")
+    t.heard()
+    assert t.app.connection.flight is None
+    t.finish()

@@ -114,3 +114,16 @@ def test_a_reset_at_a_shut_window_is_one_that_the_peer_believes() -> None:
         t.app.connection.abort()
     t.expect(0, "R.", seq=1 + MSS)
     t.finish()
+
+
+def test_acknowledgements_stay_inside_a_shut_window() -> None:
+    """After a probe of a shut window SND.NXT lies beyond it: an acknowledgement there would be
+    dropped, and with it all that it acknowledges."""
+    t = Trace(timestamps=False).established(mss=MSS, win=10)
+    t.app.send(b"x" * 20)
+    t.expect(0, ".", seq=1, data=b"x" * 10)
+    t.send(0, ".", ack=11, win=0)
+    t.expect(200, ".", seq=11, data=b"x")
+    t.send(0, "P.", ack=11, win=0, data=b"hello")
+    t.expect(40, ".", seq=11, ack=6)
+    t.finish()
