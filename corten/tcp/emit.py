@@ -230,7 +230,12 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
             put32(headers, to + 4, end)
             to += 8
     seq: cython.uint = tcb.snd_nxt
-    if tcb.snd_wnd == 0 and seq_sub(seq, tcb.snd_una) == 1 and tcb.state & SYNCHRONIZED != 0:
+    if (
+        tcb.snd_wnd == 0
+        and seq_sub(seq, tcb.snd_una) == 1
+        and tcb.state & SYNCHRONIZED != 0
+        and not tcb.fin_sent
+    ):
         seq = tcb.snd_una  # beyond the probe of a shut window the peer takes nothing, not even this
     _header(tcb, at, seq, ACK, options)
     host.counters.add(SEGMENTS_OUT)
