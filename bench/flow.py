@@ -32,7 +32,6 @@ class Count:
         self.seconds = seconds
         self.octets = 0
         self.first = 0.0
-        self.arrivals: list[tuple[float, int]] = []
 
     def add(self, data: bytes | memoryview) -> bool:
         """Count a piece; True once the time is over. ValueError for a wrong octet."""

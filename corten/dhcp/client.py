@@ -28,7 +28,6 @@ from corten.wire.dhcp import (
     DECLINE,
     DISCOVER,
     DOMAIN_NAME,
-    HOST_NAME,
     INTERFACE_MTU,
     MAX_SIZE,
     MESSAGE_TYPE,
@@ -84,12 +83,10 @@ class DhcpClient:
         transmit: Callable[[bytes, str | None], None],
         on_lease: Callable[[Lease], None],
         on_lost: Callable[[Lease], None],
-        name: str = "",
         leads: bool = True,
     ) -> None:
         self.loop, self.chance, self.mac = loop, chance, mac
         self.transmit, self.on_lease, self.on_lost = transmit, on_lease, on_lost
-        self.name = name
         self.leads = leads
         self.state = INIT
         self.lease: Lease | None = None
@@ -168,8 +165,6 @@ class DhcpClient:
         if kind in (DISCOVER, REQUEST):
             message.options[PARAMETERS] = _WANTED + bytes([T1, T2])
             message.options[MAX_SIZE] = MESSAGE_LEN_MAX.to_bytes(2, "big")
-            if self.name:
-                message.options[HOST_NAME] = self.name.encode("ascii", "replace")[:63]
         return message
 
     def _discover(self) -> None:

@@ -22,6 +22,9 @@ UNREACHABLE = {
     10: (errno.EHOSTUNREACH, "host prohibited"),
     11: (errno.ENETUNREACH, "network unreachable for this type of service"),
     12: (errno.EHOSTUNREACH, "host unreachable for this type of service"),
+    13: (errno.EHOSTUNREACH, "prohibited by a router"),
+    14: (errno.EHOSTUNREACH, "host precedence violation"),
+    15: (errno.EHOSTUNREACH, "precedence cutoff in effect"),
 }
 
 
@@ -29,7 +32,7 @@ UNREACHABLE = {
 def cause_of(type: cython.uint, code: cython.uint) -> OSError:
     """The exception of an ICMP error."""
     if type == ICMP_UNREACHABLE:
-        known: tuple = UNREACHABLE.get(code, (errno.EHOSTUNREACH, "prohibited by a router"))
+        known: tuple = UNREACHABLE.get(code, UNREACHABLE[1])
         return OSError(known[0], known[1])
     if type == ICMP_TIME_EXCEEDED:
         return OSError(errno.EHOSTUNREACH, "time exceeded on the way")

@@ -253,7 +253,8 @@ class Interface:
             return emit_vlan(arena, at, to, self.mac, self.vlan, ethertype)
         return emit_ethernet(arena, at, to, self.mac, ethertype)
 
-    def own(self, high: int, low: int) -> Address | None:
+    @cython.ccall
+    def own(self, high: cython.ulonglong, low: cython.ulonglong) -> Address | None:
         """Our address with these halves, if it is one of this link's."""
         address: Address
         for address in self.addresses:

@@ -63,10 +63,10 @@ def nd_arrives(
 @cython.cfunc
 def _own(interface: Interface, message: NdMessage) -> Address | None:
     """The address of ours that a message is about, be it tentative."""
+    own: Address | None = interface.own(message.target_high, message.target_low)
+    if own is not None:
+        return own
     address: Address
-    for address in interface.addresses:
-        if address.low == message.target_low and address.high == message.target_high:
-            return address
     for address in interface.tentative:
         if address.low == message.target_low and address.high == message.target_high:
             return address

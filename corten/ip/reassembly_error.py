@@ -12,7 +12,7 @@ from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.reassembly import Reporter
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, Ethernet
 from cython.cimports.corten.wire.icmpv4 import ICMP_REASSEMBLY_TIMEOUT, ICMP_TIME_EXCEEDED
-from cython.cimports.corten.wire.icmpv6 import ICMPV6_TIME_EXCEEDED
+from cython.cimports.corten.wire.icmpv6 import ICMPV6_REASSEMBLY_TIMEOUT, ICMPV6_TIME_EXCEEDED
 from cython.cimports.corten.wire.ipv4 import Ipv4
 from cython.cimports.corten.wire.ipv6 import Ipv6
 
@@ -58,7 +58,7 @@ class TimeExceeded(Reporter):
                 frame,
                 ip_at,
                 ICMPV6_TIME_EXCEEDED,
-                ICMP_REASSEMBLY_TIMEOUT,
+                ICMPV6_REASSEMBLY_TIMEOUT,
                 0,
                 False,
                 now,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.arena import Arena
+from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.wire.ethernet import Ethernet
@@ -45,6 +47,18 @@ class Arrival:
         """The datagram is done with."""
         self.tried = tried
         self.is_whole = False
+
+    @cython.cfunc
+    def relay(self, exchange: Exchange, arena: Arena) -> cython.void:
+        """Tell the other workers of the link the frame in hand, unless one of them told us."""
+        if self.tried == 0:
+            link_len: cython.Py_ssize_t = self.interface.link_len
+            exchange.neighbour(
+                self.interface.index,
+                arena,
+                self.link.payload_at - link_len,
+                self.link.payload_len + link_len,
+            )
 
     @cython.cfunc
     @cython.exceptval(check=False)

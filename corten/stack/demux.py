@@ -157,11 +157,7 @@ class Demux:
         reason = receive_arp(arrival.interface, self.arp, arrival.tried != 0, now)
         if reason != ACCEPTED:
             arp_conflict(arrival.interface, self.arp, arrival.tried != 0, now)
-        if arrival.tried == 0:
-            link_len: cython.Py_ssize_t = arrival.interface.link_len
-            self.host.exchange.neighbour(
-                arrival.interface.index, arena, at - link_len, length + link_len
-            )
+        arrival.relay(self.host.exchange, arena)
         return reason
 
 

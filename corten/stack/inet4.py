@@ -138,14 +138,11 @@ class Inet4:
         ip: Ipv4 = self.ip
         host: TcpHost = self.transport.host
         arrival: Arrival = self.arrival
-        at: cython.Py_ssize_t = batch.frame_at[i]
-        if host.exchange.workers > 1 and arrival.tried == 0:
-            names: cython.ulonglong = (ip.protocol << 16) | ip.identification
-            hash: cython.ulonglong = host.flow_key.flow(0, ip.source, 0, ip.destination, names)
-            length: cython.Py_ssize_t = batch.frame_len[i]
-            if host.exchange.gather(hash, batch.arena, at, length, arrival.interface.index):
-                return HANDED_OVER
-        self.fragment.fill_v4(ip, at, arrival.link.payload_at)
+        names: cython.ulonglong = (ip.protocol << 16) | ip.identification
+        hash: cython.ulonglong = host.flow_key.flow(0, ip.source, 0, ip.destination, names)
+        if self.transport.gather(batch, i, hash):
+            return HANDED_OVER
+        self.fragment.fill_v4(ip, batch.frame_at[i], arrival.link.payload_at)
         reason: cython.int = self.reassembly.add(arrival.interface, self.fragment, batch.arena, now)
         if reason != ACCEPTED:
             return reason
@@ -204,14 +201,8 @@ class Inet4:
         if icmp.code > 3 or not arrival.interface.owns(0, v4_low(quote.source)):
             return ICMP_BAD_QUOTE
         reason = redirect_v4(arrival.interface, self.ip.source, icmp.rest, quote.destination)
-        if reason == ACCEPTED and arrival.tried == 0:
-            link_len: cython.Py_ssize_t = arrival.interface.link_len
-            self.transport.host.exchange.neighbour(
-                arrival.interface.index,
-                arena,
-                arrival.link.payload_at - link_len,
-                arrival.link.payload_len + link_len,
-            )
+        if reason == ACCEPTED:
+            arrival.relay(self.transport.host.exchange, arena)
         return reason
 
     @cython.cfunc
@@ -224,32 +215,14 @@ class Inet4:
         reason: cython.int = quote.parse_quote(batch.arena, icmp.payload_at, icmp.payload_len)
         if reason != ACCEPTED:
             return reason
-        if quote.protocol == PROTOCOL_UDP and quote.fragment_at == 0:
-            self.transport.udp.remote_high = self.transport.udp.local_high = 0
-            self.transport.udp.local_low = v4_low(quote.source)
-            self.transport.udp.remote_low = v4_low(quote.destination)
-            return self.transport.datagram_error(
-                batch,
-                i,
-                quote.payload_at,
-                quote.payload_len,
-                quote.total_len,
-                icmp.type,
-                icmp.code,
-                icmp.rest & 0xFFFF,
-                now,
-            )
+        if quote.protocol != PROTOCOL_TCP and quote.fragment_at != 0:
+            return ICMP_BAD_QUOTE  # what is quoted is no header
         self.transport.seg.local_low = v4_low(quote.source)
         self.transport.seg.remote_low = v4_low(quote.destination)
-        if quote.protocol == PROTOCOL_ICMP and quote.fragment_at == 0:
-            return self.transport.echo_error(
-                batch, i, quote.payload_at, quote.payload_len, icmp.type, icmp.code
-            )
-        if quote.protocol != PROTOCOL_TCP:
-            return ICMP_BAD_QUOTE
-        return self.transport.segment_error(
+        return self.transport.error(
             batch,
             i,
+            quote.protocol,
             quote.payload_at,
             quote.payload_len,
             quote.total_len,

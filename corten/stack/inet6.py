@@ -188,22 +188,19 @@ class Inet6:
         host: TcpHost = self.transport.host
         arrival: Arrival = self.arrival
         extensions: Extensions = self.extensions
-        at: cython.Py_ssize_t = batch.frame_at[i]
         if arrival.is_whole:
             return IPV6_BAD_EXTENSION
-        if host.exchange.workers > 1 and arrival.tried == 0:
-            names: cython.ulonglong = FRAGMENT
-            hash: cython.ulonglong = host.flow_key.flow(
-                ip.source_high,
-                ip.source_low,
-                ip.destination_high,
-                ip.destination_low,
-                (names << GATHER_SHIFT) | extensions.identification,
-            )
-            length: cython.Py_ssize_t = batch.frame_len[i]
-            if host.exchange.gather(hash, batch.arena, at, length, arrival.interface.index):
-                return HANDED_OVER
-        self.fragment.fill_v6(ip, extensions, at, arrival.link.payload_at)
+        names: cython.ulonglong = FRAGMENT
+        hash: cython.ulonglong = host.flow_key.flow(
+            ip.source_high,
+            ip.source_low,
+            ip.destination_high,
+            ip.destination_low,
+            (names << GATHER_SHIFT) | extensions.identification,
+        )
+        if self.transport.gather(batch, i, hash):
+            return HANDED_OVER
+        self.fragment.fill_v6(ip, extensions, batch.frame_at[i], arrival.link.payload_at)
         reason: cython.int = self.reassembly.add(arrival.interface, self.fragment, batch.arena, now)
         if reason != ACCEPTED:
             self._refused_fragment(batch.arena, reason, now)
@@ -396,7 +393,7 @@ class Inet6:
             now,
         )
         if reason != ND_NOT_OURS or message.type == NEIGHBOUR_ADVERTISEMENT:
-            self._relay(arena)
+            self.arrival.relay(self.transport.host.exchange, arena)
         return reason
 
     @cython.cfunc
@@ -414,21 +411,8 @@ class Inet6:
             now,
         )
         if reason == ACCEPTED:
-            self._relay(arena)
+            self.arrival.relay(self.transport.host.exchange, arena)
         return reason
-
-    @cython.cfunc
-    def _relay(self, arena: Arena) -> cython.void:
-        """Tell the other workers of the link, unless one of them told us."""
-        arrival: Arrival = self.arrival
-        if arrival.tried == 0:
-            link_len: cython.Py_ssize_t = arrival.interface.link_len
-            self.transport.host.exchange.neighbour(
-                arrival.interface.index,
-                arena,
-                arrival.link.payload_at - link_len,
-                arrival.link.payload_len + link_len,
-            )
 
     @cython.cfunc
     def _icmp_error(
@@ -443,55 +427,23 @@ class Inet6:
             return reason
         if not quoted.skim(batch.arena, icmp.payload_at, quote):
             return ICMPV6_BAD_QUOTE
+        if quoted.next_header not in (PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMPV6):
+            return ICMPV6_BAD_QUOTE
         if icmp.type == ICMPV6_TOO_BIG and icmp.rest < IPV6_MTU_MIN:
             return ICMPV6_BAD_MTU
         said: cython.uint = error_v4(icmp.type, icmp.code)
-        if quoted.next_header == PROTOCOL_UDP:
-            return self._datagram_error(batch, i, said, now)
         self._take_addresses(
             quote.destination_high, quote.destination_low, quote.source_high, quote.source_low
         )
-        if quoted.next_header == PROTOCOL_ICMPV6:
-            return self.transport.echo_error(
-                batch, i, quoted.upper_at, quoted.upper_len, said >> 8, said & 0xFF
-            )
-        if quoted.next_header != PROTOCOL_TCP:
-            return ICMPV6_BAD_QUOTE
-        return self.transport.segment_error(
+        return self.transport.error(
             batch,
             i,
+            quoted.next_header,
             quoted.upper_at,
             quoted.upper_len,
             quote.packet_len,
             said >> 8,
             said & 0xFF,
             icmp.rest,
-            now,
-        )
-
-    @cython.cfunc
-    def _datagram_error(
-        self,
-        batch: ReceiveBatch,
-        i: cython.Py_ssize_t,
-        said: cython.uint,
-        now: cython.longlong,
-    ) -> cython.int:
-        """An error about a UDP datagram."""
-        quote: Ipv6 = self.quote
-        udp: UdpHost = self.transport.udp
-        udp.local_high = quote.source_high
-        udp.local_low = quote.source_low
-        udp.remote_high = quote.destination_high
-        udp.remote_low = quote.destination_low
-        return self.transport.datagram_error(
-            batch,
-            i,
-            self.quoted.upper_at,
-            self.quoted.upper_len,
-            quote.packet_len,
-            said >> 8,
-            said & 0xFF,
-            self.icmp.rest,
             now,
         )

@@ -253,7 +253,8 @@ class Stack:
 
     def remove_address(self, interface: Interface, address: str, why: str = "taken back") -> None:
         """An address ("10.0.3.2") is ours no more; connections from it end."""
-        own: Address | None = interface.own(*parse_address(address))
+        high, low = parse_address(address)
+        own: Address | None = interface.own(high, low)
         if own is not None:
             lose(interface, own, why, self.host.now)
 

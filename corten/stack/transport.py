@@ -29,7 +29,8 @@ from cython.cimports.corten.udp.receive import error_arrives, keep_datagram, par
 from cython.cimports.corten.wire.checksum import pseudo_sum
 from cython.cimports.corten.wire.icmpv4 import ICMP_ECHO
 from cython.cimports.corten.wire.icmpv6 import ICMPV6_ECHO
-from cython.cimports.corten.wire.ipv4 import PROTOCOL_TCP
+from cython.cimports.corten.wire.ipv4 import PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP
+from cython.cimports.corten.wire.ipv6 import PROTOCOL_ICMPV6
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     ECHO_UNKNOWN,
@@ -124,10 +125,11 @@ class Transport:
         return TCP_NO_CONNECTION
 
     @cython.cfunc
-    def segment_error(
+    def error(
         self,
         batch: ReceiveBatch,
         i: cython.Py_ssize_t,
+        protocol: cython.uint,
         at: cython.Py_ssize_t,
         length: cython.Py_ssize_t,
         packet_len: cython.Py_ssize_t,
@@ -136,13 +138,33 @@ class Transport:
         mtu: cython.uint,
         now: cython.longlong,
     ) -> cython.int:
-        """An ICMP error about a segment we are said to have sent: to its connection (MUST-54),
-        which may be another worker's. `length` octets of it are quoted at `at` in frame i; the
-        packet had `packet_len`; `seg` has its addresses."""
-        host: TcpHost = self.host
-        seg: Segment = self.seg
+        """An ICMP error, in ICMPv4's words, about a packet we are said to have sent: to whom it
+        concerns (MUST-54), who may be another worker's. `length` octets behind its IP header are
+        quoted at `at` in frame i; the packet had `packet_len`; `seg` has its addresses."""
         if length < QUOTED_LEN:
             return ICMP_BAD_QUOTE
+        if protocol == PROTOCOL_TCP:
+            return self._segment_error(batch, i, at, packet_len, type, code, mtu, now)
+        if protocol == PROTOCOL_UDP:
+            return self._datagram_error(batch, i, at, packet_len, type, code, mtu, now)
+        if protocol in (PROTOCOL_ICMP, PROTOCOL_ICMPV6):
+            return self._echo_error(batch, i, at, type, code)
+        return ICMP_BAD_QUOTE
+
+    @cython.cfunc
+    def _segment_error(
+        self,
+        batch: ReceiveBatch,
+        i: cython.Py_ssize_t,
+        at: cython.Py_ssize_t,
+        packet_len: cython.Py_ssize_t,
+        type: cython.uint,
+        code: cython.uint,
+        mtu: cython.uint,
+        now: cython.longlong,
+    ) -> cython.int:
+        host: TcpHost = self.host
+        seg: Segment = self.seg
         seg.local_port = get16(batch.arena, at)
         seg.remote_port = get16(batch.arena, at + 2)
         seq: cython.uint = get32(batch.arena, at + 4)
@@ -151,6 +173,21 @@ class Transport:
         if tcb is None:
             return HANDED_OVER if self._offer(batch, i, flow_hash) else ICMP_BAD_QUOTE
         return icmp_error_arrives(host, tcb, type, code, mtu, seq, packet_len, now)
+
+    @cython.cfunc
+    def gather(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, flow_hash: cython.ulonglong
+    ) -> cython.bint:
+        """Whether the fragment in frame i is for another worker to put together, and is there."""
+        if self.host.exchange.workers < 2 or self.arrival.tried != 0:
+            return False
+        return self.host.exchange.gather(
+            flow_hash,
+            batch.arena,
+            batch.frame_at[i],
+            batch.frame_len[i],
+            self.arrival.interface.index,
+        )
 
     @cython.cfunc
     def _offer(
@@ -189,26 +226,27 @@ class Transport:
         return SEGMENT_DONE if reason == ACCEPTED else reason
 
     @cython.cfunc
-    def datagram_error(
+    def _datagram_error(
         self,
         batch: ReceiveBatch,
         i: cython.Py_ssize_t,
         at: cython.Py_ssize_t,
-        length: cython.Py_ssize_t,
         packet_len: cython.Py_ssize_t,
         type: cython.uint,
         code: cython.uint,
         mtu: cython.uint,
         now: cython.longlong,
     ) -> cython.int:
-        """As `segment_error`, of a datagram."""
-        if length < QUOTED_LEN:
-            return ICMP_BAD_QUOTE
+        udp: UdpHost = self.udp
+        udp.remote_high = self.seg.remote_high
+        udp.remote_low = self.seg.remote_low
+        udp.local_high = self.seg.local_high
+        udp.local_low = self.seg.local_low
         remote_port: cython.uint = get16(batch.arena, at + 2)
         port: Port | None = self._owner(batch, i, remote_port, get16(batch.arena, at))
         if port is None:
             return HANDED_OVER if self.arrival.is_given else ICMP_BAD_QUOTE
-        return error_arrives(self.udp, port, remote_port, type, code, mtu, packet_len, now)
+        return error_arrives(udp, port, remote_port, type, code, mtu, packet_len, now)
 
     @cython.cfunc
     def _owner(
@@ -260,17 +298,16 @@ class Transport:
         return SEGMENT_DONE
 
     @cython.cfunc
-    def echo_error(
+    def _echo_error(
         self,
         batch: ReceiveBatch,
         i: cython.Py_ssize_t,
         at: cython.Py_ssize_t,
-        length: cython.Py_ssize_t,
         type: cython.uint,
         code: cython.uint,
     ) -> cython.int:
-        """As `segment_error`, of an echo request: of no other message do we send any."""
-        if length < QUOTED_LEN or get8(batch.arena, at) not in (ICMP_ECHO, ICMPV6_ECHO):
+        """Of an echo request: of no other message do we send any."""
+        if get8(batch.arena, at) not in (ICMP_ECHO, ICMPV6_ECHO):
             return ICMP_BAD_QUOTE
         rest: cython.uint = get32(batch.arena, at + 4)
         ping = self._ping(rest >> 16)

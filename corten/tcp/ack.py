@@ -24,7 +24,12 @@ from cython.cimports.corten.tcp.sample import AckSample
 from cython.cimports.corten.tcp.state import EVENT_WRITABLE, OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.tcp.tlp import start_timer
-from cython.cimports.corten.wire.reason import ACCEPTED, DUPLICATE_ACKS_IN, TCP_BAD_ACK
+from cython.cimports.corten.wire.reason import (
+    ACCEPTED,
+    DSACKS_IN,
+    DUPLICATE_ACKS_IN,
+    TCP_BAD_ACK,
+)
 from cython.cimports.corten.wire.tcp import FIN, SYN, Segment
 
 
@@ -113,6 +118,8 @@ def _look_closer(
     """SACK blocks, or something else in doubt: loss recovery. Answers what lets the window grow."""
     if blocks:
         take_blocks(tcb, flight_of(host, tcb), host.news, seg, now)
+        if host.news.dsack:
+            host.counters.add(DSACKS_IN)
     grown: cython.uint = after_ack(host, tcb, seg, octets, now)
     if octets > 0 and tcb.snd_una != tcb.snd_nxt:
         start_timer(tcb, now)

@@ -2,8 +2,8 @@
 
 A soft error (RFC 9293 3.9.2.2: network or host unreachable, and the like) ends nothing. It is kept
 in `Tcb.error`, told to a handler that has an `on_trouble` (MUST-47, SHLD-20), and becomes the cause
-when a timer ends the connection. The mapping is the one programs know from Linux; protocol
-unreachable is told as port unreachable, both mean that nobody is there.
+when a timer ends the connection. The mapping is `ip/cause`'s, but for protocol unreachable, which
+is told as port unreachable: both mean that nobody is there.
 """
 
 from __future__ import annotations
@@ -12,49 +12,29 @@ import errno
 
 import cython
 from cython.cimports.corten.endpoint.doors import Doors
+from cython.cimports.corten.ip.cause import cause_of
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.state import EVENT_TROUBLE, SYNCHRONIZED
 from cython.cimports.corten.tcp.tcb import Tcb
-from cython.cimports.corten.wire.icmpv4 import ICMP_UNREACHABLE
+from cython.cimports.corten.wire.icmpv4 import ICMP_PROTOCOL_UNREACHABLE, ICMP_UNREACHABLE
 
-TIME_EXCEEDED = 11
-
-UNREACHABLE = {  # code of RFC 792 and RFC 1122 3.2.2.1: (errno, what it says, ends an open)
-    0: (errno.ENETUNREACH, "network unreachable", False),
-    1: (errno.EHOSTUNREACH, "host unreachable", False),
-    2: (errno.ECONNREFUSED, "protocol unreachable", True),
-    3: (errno.ECONNREFUSED, "port unreachable", True),
-    4: (errno.EMSGSIZE, "a packet was too big", False),
-    5: (errno.EOPNOTSUPP, "source route failed", False),
-    6: (errno.ENETUNREACH, "network unknown", True),
-    7: (errno.EHOSTDOWN, "host unknown", True),
-    8: (errno.ENONET, "source host isolated", True),
-    9: (errno.ENETUNREACH, "network prohibited", True),
-    10: (errno.EHOSTUNREACH, "host prohibited", True),
-    11: (errno.ENETUNREACH, "network unreachable for this type of service", False),
-    12: (errno.EHOSTUNREACH, "host unreachable for this type of service", False),
-    13: (errno.EHOSTUNREACH, "prohibited by a router", True),
-    14: (errno.EHOSTUNREACH, "host precedence violation", True),
-    15: (errno.EHOSTUNREACH, "precedence cutoff in effect", True),
-}
+# codes of RFC 792 and RFC 1122 3.2.2.1 that end an open
+HARD = frozenset((2, 3, 6, 7, 8, 9, 10, 13, 14, 15))
 
 
 @cython.cfunc
-def icmp_cause(type: cython.uint, code: cython.uint) -> object:
+def icmp_cause(type: cython.uint, code: cython.uint) -> OSError:
     """The exception that an ICMPv4 error stands for."""
-    if type == ICMP_UNREACHABLE:
-        number, text, _ = UNREACHABLE.get(code, UNREACHABLE[1])
-        return OSError(number, text)
-    if type == TIME_EXCEEDED:
-        return OSError(errno.EHOSTUNREACH, "time exceeded on the way")
-    return OSError(errno.EPROTO, "parameter problem")
+    if type == ICMP_UNREACHABLE and code == ICMP_PROTOCOL_UNREACHABLE:
+        return OSError(errno.ECONNREFUSED, "protocol unreachable")
+    return cause_of(type, code)
 
 
 @cython.cfunc
 def ends_an_open(type: cython.uint, code: cython.uint) -> cython.bint:
     """Whether it is a hard error while a connection is being opened (RFC 5461 4.1 on why none is
     afterwards)."""
-    return type == ICMP_UNREACHABLE and code in UNREACHABLE and bool(UNREACHABLE[code][2])
+    return type == ICMP_UNREACHABLE and code in HARD
 
 
 @cython.cfunc

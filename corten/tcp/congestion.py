@@ -241,11 +241,6 @@ class CongestionControl:
         self.on_timeout(in_flight, first, now)
         return self.window
 
-    def recovered(self, now: int) -> int:
-        """`on_recovered`; the window after it."""
-        self.on_recovered(now)
-        return self.window
-
     def idled(self, initial_window: int) -> int:
         """`on_idle`; the window after it."""
         self.on_idle(initial_window)

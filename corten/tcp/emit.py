@@ -27,6 +27,7 @@ from cython.cimports.corten.tcp.piece import Piece
 from cython.cimports.corten.tcp.state import SYNCHRONIZED
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import (
+    DSACKS_OUT,
     OCTETS_OUT,
     REPLY_QUEUE_FULL,
     RESETS_OUT,
@@ -40,20 +41,20 @@ from cython.cimports.corten.wire.tcp import (
     PSH,
     RST,
     SYN,
+    TCP_CHECKSUM_AT,
     TCP_HEADER_LEN,
     Segment,
     emit_tcp,
 )
 from cython.cimports.corten.wire.tcp_option import (
+    TIMESTAMPS_LEN,
     emit_sack_header,
     emit_syn_options,
     emit_timestamp,
 )
 
 if not cython.compiled:
-    CHECKSUM_AT = 16
     NO_SHIFT = 255  # Tcb.snd_shift while the peer has not offered window scaling
-    TIMESTAMP_LEN = 12
     OPTIONS_LEN_MAX = 40
     RESETS_MAX = 4096  # that wait for room
     ROUNDING_SLACK = 3  # by an eighth of the receive buffer windows may be rounded beyond it
@@ -86,13 +87,13 @@ def _finish(
     tcp_len: cython.uint = cython.cast(cython.uint, header_len + payload_len)
     pseudo: cython.ulonglong = path.tcp_sum + tcp_len
     if can_offload(path):
-        put16(batch.headers, at + CHECKSUM_AT, fold(pseudo))
-        batch.needs_checksum(path.header_len, CHECKSUM_AT)
+        put16(batch.headers, at + TCP_CHECKSUM_AT, fold(pseudo))
+        batch.needs_checksum(path.header_len, TCP_CHECKSUM_AT)
     else:
         pseudo += sum_octets(batch.headers, at, header_len)
         if payload_len > 0:
             pseudo += _sum_slices(batch)
-        put16(batch.headers, at + CHECKSUM_AT, 0xFFFF - fold(pseudo))
+        put16(batch.headers, at + TCP_CHECKSUM_AT, 0xFFFF - fold(pseudo))
     path.commit(header_len, now)
 
 
@@ -156,7 +157,7 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
             shift = -1
         sack = tcb.sack_ok
         stamps = tcb.timestamps_ok
-    options = 4 + (4 if shift >= 0 else 0) + (4 if sack else 0) + (TIMESTAMP_LEN if stamps else 0)
+    options = 4 + (4 if shift >= 0 else 0) + (4 if sack else 0) + (TIMESTAMPS_LEN if stamps else 0)
     if sack and stamps:
         options -= 4  # SACK-permitted takes the place of the timestamps' padding
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, TCP_HEADER_LEN + options))
@@ -212,8 +213,10 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     path: Path = tcb.path
     headers: Arena = path.batch.headers
     blocks: list | None = None
-    options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
+    options: cython.Py_ssize_t = TIMESTAMPS_LEN if tcb.timestamps_ok else 0
     if tcb.sack_ok and (tcb.reassembly is not None or tcb.duplicates is not None):
+        if tcb.duplicates is not None:
+            host.counters.add(DSACKS_OUT)
         blocks = blocks_of(tcb, _sack_blocks_max(path, options))
         if blocks:
             options += 4 + 8 * len(blocks)
@@ -221,7 +224,7 @@ def emit_ack(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     to: cython.Py_ssize_t = at + TCP_HEADER_LEN
     if tcb.timestamps_ok:
         emit_timestamp(headers, to, timestamp_of(tcb.ts_offset, now), tcb.ts_recent)
-        to += TIMESTAMP_LEN
+        to += TIMESTAMPS_LEN
     if blocks:
         emit_sack_header(headers, to, len(blocks))
         to += 4
@@ -304,7 +307,7 @@ def emit_data(
         flags |= FIN
     if seq_add(seq, cython.cast(cython.uint, length)) == tcb.snd_end and length > 0:
         flags |= PSH
-    options: cython.Py_ssize_t = TIMESTAMP_LEN if tcb.timestamps_ok else 0
+    options: cython.Py_ssize_t = TIMESTAMPS_LEN if tcb.timestamps_ok else 0
     header_len: cython.Py_ssize_t = TCP_HEADER_LEN + options
     at: cython.Py_ssize_t = path.emit(cython.cast(cython.uint, header_len + length))
     if capable:
@@ -426,7 +429,7 @@ def emit_ack_of(
     if not path.batch.has_room():
         host.counters.add(REPLY_QUEUE_FULL)
         return
-    options: cython.uint = TIMESTAMP_LEN if timestamps else 0
+    options: cython.uint = TIMESTAMPS_LEN if timestamps else 0
     at: cython.Py_ssize_t = path.emit(TCP_HEADER_LEN + options)
     if timestamps:
         emit_timestamp(path.batch.headers, at + TCP_HEADER_LEN, ts_value, ts_echo)

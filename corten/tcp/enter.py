@@ -20,11 +20,11 @@ from cython.cimports.corten.tcp.time_wait import TimeWait
 from cython.cimports.corten.tcp.time_wait_table import add_time_wait, owe_ack
 from cython.cimports.corten.wire.reason import CONNECTIONS_ACCEPTED, CONNECTIONS_OPENED
 from cython.cimports.corten.wire.tcp import SYN, TCP_HEADER_LEN, Segment
+from cython.cimports.corten.wire.tcp_option import TIMESTAMPS_LEN
 
 if not cython.compiled:
     RCV_MSS_FIRST = 536  # until a larger segment came
     PEER_MSS_MIN = 64  # smaller offers would make a thousand segments of a page
-    TIMESTAMP_OPTION_LEN = 12
     INITIAL_WINDOW_OCTETS = 14600  # RFC 6928 2
 
 
@@ -36,6 +36,14 @@ def shift_for(octets: cython.Py_ssize_t) -> cython.uint:
     while (octets >> shift) > 0xFFFF and shift < 14:
         shift += 1
     return shift
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def text_room(tcb: Tcb, mtu: cython.uint) -> cython.uint:
+    """Octets of text in a packet of `mtu`, the options that every segment carries taken off."""
+    room: cython.uint = mtu - tcb.path.ip_header_len - TCP_HEADER_LEN
+    return room - TIMESTAMPS_LEN if tcb.timestamps_ok else room
 
 
 @cython.cfunc
@@ -58,9 +66,8 @@ def take_syn_options(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.voi
         room = tcb.config.mss
     tcb.snd_mss = tcb.peer_mss if tcb.peer_mss < room else room
     if tcb.timestamps_ok:
-        tcb.snd_mss -= TIMESTAMP_OPTION_LEN
-    if tcb.timestamps_ok:
-        room -= TIMESTAMP_OPTION_LEN
+        tcb.snd_mss -= TIMESTAMPS_LEN
+        room -= TIMESTAMPS_LEN
     tcb.rcv_mss = room if room < RCV_MSS_FIRST else RCV_MSS_FIRST
 
 

@@ -12,7 +12,7 @@ import cython
 from cython.cimports.corten.core.limit import PATH_MTU_NS
 from cython.cimports.corten.core.serial import seq_between
 from cython.cimports.corten.tcp.cause import ends_an_open, icmp_cause, report_trouble
-from cython.cimports.corten.tcp.enter import TIMESTAMP_OPTION_LEN
+from cython.cimports.corten.tcp.enter import text_room
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.path_mtu import resize
 from cython.cimports.corten.tcp.recovery import resend_everything
@@ -23,7 +23,6 @@ from cython.cimports.corten.wire.icmpv4 import (
     ICMP_UNREACHABLE,
 )
 from cython.cimports.corten.wire.reason import ACCEPTED, ICMP_BAD_QUOTE, ICMP_ERRORS_IN
-from cython.cimports.corten.wire.tcp import TCP_HEADER_LEN
 
 
 @cython.cfunc
@@ -60,9 +59,7 @@ def _shrink(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     """Send what is outstanding again, in segments that fit; nobody was congested (RFC 1191 6.4)."""
     if tcb.state & (SYN_SENT | SYN_RECEIVED) != 0:
         return  # the SYN is small, and its options are taken with the new size
-    room: cython.uint = tcb.path.send_mtu(now) - tcb.path.ip_header_len - TCP_HEADER_LEN
-    if tcb.timestamps_ok:
-        room -= TIMESTAMP_OPTION_LEN
+    room: cython.uint = text_room(tcb, tcb.path.send_mtu(now))
     if room >= tcb.snd_mss:
         return
     resize(host, tcb, room, now + PATH_MTU_NS)

@@ -17,13 +17,12 @@ import cython
 from cython.cimports.corten.core.clock import SECOND
 from cython.cimports.corten.core.limit import PATH_MTU_NS
 from cython.cimports.corten.core.serial import seq_ge, seq_sub
-from cython.cimports.corten.tcp.enter import TIMESTAMP_OPTION_LEN
+from cython.cimports.corten.tcp.enter import text_room
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.mtu_search import MtuSearch
 from cython.cimports.corten.tcp.state import OPEN
 from cython.cimports.corten.tcp.tcb import Tcb
 from cython.cimports.corten.wire.reason import PATH_MTU_LOWERED, PATH_MTU_PROBES
-from cython.cimports.corten.wire.tcp import TCP_HEADER_LEN
 
 if not cython.compiled:
     FIRST_DOUBT = 3  # timeouts in a row
@@ -44,9 +43,7 @@ def suspect_black_hole(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.
         mtu = BASE_MTU_V4
     elif tcb.retries != FIRST_DOUBT:
         return
-    room: cython.uint = mtu - tcb.path.ip_header_len - TCP_HEADER_LEN
-    if tcb.timestamps_ok:
-        room -= TIMESTAMP_OPTION_LEN
+    room: cython.uint = text_room(tcb, mtu)
     if room >= tcb.snd_mss or seq_sub(tcb.snd_nxt, tcb.snd_una) <= room:
         return
     resize(host, tcb, room, now + SECOND)

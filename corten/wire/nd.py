@@ -21,6 +21,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Memory, sum_octets
 from cython.cimports.corten.core.field import get8, get16, get32, get64, put8, put16, put32, put64
 from cython.cimports.corten.wire.checksum import finish, pseudo_sum
+from cython.cimports.corten.wire.ipv6 import PROTOCOL_ICMPV6
 from cython.cimports.corten.wire.mac_field import get48, is_group_mac, put48
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
@@ -37,7 +38,6 @@ if not cython.compiled:
     NEIGHBOUR_ADVERTISEMENT = 136
     ND_REDIRECT = 137
     ND_HOP_LIMIT = 255
-    PROTOCOL_ICMPV6 = 58
     # options
     OPTION_SOURCE_ADDRESS = 1
     OPTION_TARGET_ADDRESS = 2

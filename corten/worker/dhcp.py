@@ -31,7 +31,7 @@ log = logging.getLogger("corten.link")
 class LinkClient:
     """The client of one link, and what its lease changed."""
 
-    def __init__(self, leases: Leases, interface: Any, leads: bool, name: str) -> None:
+    def __init__(self, leases: Leases, interface: Any, leads: bool) -> None:
         self.leases, self.interface = leases, interface
         worker = leases.worker
         seed = leases.chance.next64()
@@ -43,7 +43,6 @@ class LinkClient:
             self._transmit,
             self._bound,
             self._lost,
-            name,
             leads,
         )
 
@@ -105,11 +104,11 @@ class Leases(DatagramHandler):
         self.clients: list[LinkClient] = []
         self.endpoint: Endpoint | None = None
 
-    def add(self, interface: Any, leads: bool, name: str = "") -> None:
+    def add(self, interface: Any, leads: bool) -> None:
         """Begin on one more link."""
         if self.endpoint is None:
             self.endpoint = self.worker.bind(CLIENT_PORT, self)
-        client = LinkClient(self, interface, leads, name)
+        client = LinkClient(self, interface, leads)
         self.clients.append(client)
         client.client.start()
 
@@ -132,12 +131,6 @@ class Leases(DatagramHandler):
     def name_servers(self) -> list[str]:
         """What the leases named."""
         return [s for link in self.clients if link.lease for s in link.lease.name_servers]
-
-    def lost_address(self, interface: Any, address: str) -> None:
-        """Somebody else has it (RFC 5227): decline it (RFC 2131 3.1.5)."""
-        for link in self.clients:
-            if link.interface is interface and link.lease and link.lease.address == address:
-                link.client.conflict()
 
     def close(self) -> None:
         """Give the addresses back, if we lead. Draining has closed the endpoint."""

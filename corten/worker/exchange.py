@@ -29,7 +29,6 @@ from corten.worker.shared import SharedMemory
 
 if not cython.compiled:
     WORKERS_MAX = 64  # of one group: `tried` has a bit for each
-    TAKE_MAX = 64  # messages of one breath
 
 _ONE: cython.ulonglong = 1
 _EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF

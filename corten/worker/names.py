@@ -16,7 +16,7 @@ from corten.endpoint.connection import Connection
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop
-from corten.wire.address import parse_address
+from corten.wire.address import format_address, parse_address
 
 
 def is_number(text: str) -> bool:
@@ -39,11 +39,16 @@ def check_servers(servers: list[str]) -> list[str]:
 class Names:
     """What `Worker.connect` and `Worker.resolve` stand on."""
 
-    def __init__(self, loop: Loop, learnt: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        learnt: Callable[[], list[str]],
+        sort: Callable[[list[tuple[int, int]]], list[tuple[int, int]]],
+    ) -> None:
         self._loop = loop
         self._learnt = learnt
+        self._sort = sort
         self.given: list[str] = []  # name servers, instead of what is learnt
-        self.sort: Callable[[list[str]], list[str]] | None = None
         self._resolver: Resolver | None = None
 
     @property
@@ -60,7 +65,11 @@ class Names:
     ) -> Connection:
         """Resolve, and race what was found (RFC 8305); `factory()` is called at once."""
         handler = factory()
-        return Opening(self._loop, self.resolver, name, port, handler, options, self.sort)
+        return Opening(self._loop, self.resolver, name, port, handler, options, self._sorted)
+
+    def _sorted(self, addresses: list[str]) -> list[str]:
+        """The one to try first at the front (RFC 6724 6)."""
+        return [format_address(*a) for a in self._sort([parse_address(a) for a in addresses])]
 
     def close(self) -> None:
         """Ask no more."""

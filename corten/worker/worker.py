@@ -72,7 +72,7 @@ class Worker(Loop):
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self.on_drained: Callable[[], object] = self.stop
-        self.names = Names(self, self._name_servers)
+        self.names = Names(self, self._name_servers, self.stack.routes.sort)
         self.leases: Leases | None = None
         self._exchange = exchange
         self._stopped = False
@@ -142,12 +142,12 @@ class Worker(Loop):
         told = [halves for link in self.stack.interfaces for halves in link.name_servers]
         return learnt + [format_address(*halves) for halves in told]
 
-    def lease(self, interface: Interface, leads: bool, name: str = "") -> None:
+    def lease(self, interface: Interface, leads: bool) -> None:
         """Let a link have its IPv4 address from a DHCP server (RFC 2131)."""
         if self.leases is None:
             seed = int.from_bytes(os.urandom(8), "big")
             self.leases = Leases(self, Chance(seed))
-        self.leases.add(interface, leads, name)
+        self.leases.add(interface, leads)
 
     def tell_others(self, interface_index: int, frame: bytes) -> None:
         """Let the other workers of a link receive a frame as if it had come to them."""
