@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import fcntl
 import json
 import os
 import socket
 import statistics
-import struct
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -33,8 +31,6 @@ from bench.summary import ratio_of
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(_HERE)
-_TUNSETIFF = 0x400454CA
-_IFF_TAP_NO_PI = 0x1002
 _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
 _SOL_PACKET = 263
@@ -75,7 +71,7 @@ class End:
     def start(self, seconds: float) -> None:
         """The device, and for Corten or a receiver the program too."""
         if self.kind == "kernel":
-            self.fd = self._tap("end0")
+            self.fd = self.space.tap("end0")
             self.space.ip("link", "set", "end0", "txqueuelen", _QUEUE_LEN, "up")
             self.space.ip("address", "add", f"{self.own}/24", "dev", "end0")
             if self.side == "receive":
@@ -99,12 +95,6 @@ class End:
         )
         if words[:2] != ["kernel", "send"]:
             self.process.expect("ready")
-
-    def _tap(self, name: str) -> int:
-        with self.space.inside():
-            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TAP_NO_PI))
-        return fd
 
     def _packet(self, name: str) -> int:
         with self.space.inside():

@@ -23,3 +23,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def space() -> Iterator[Namespace]:
     with namespace("acceptance") as made:
         yield made
+
+
+@pytest.fixture
+def dual(space: Namespace) -> Namespace:
+    """A namespace with IPv6 beside IPv4."""
+    try:
+        space.speak_ipv6()
+    except OSError as error:
+        pytest.skip(f"no IPv6: {error}")
+    return space

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.machine import find
-from bench.namespace import Namespace, write_setting
+from bench.namespace import Namespace
 from bench.process import Process
 from tests.acceptance.serving import ADDRESS, Httpd
 
@@ -45,19 +45,6 @@ def png(width: int, height: int) -> bytes:
     head = struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
-
-
-@pytest.fixture
-def dual(space: Namespace) -> Namespace:
-    """A namespace with IPv6."""
-    try:
-        with space.inside():
-            write_setting("net/ipv6/conf/all/disable_ipv6", "0")
-            write_setting("net/ipv6/conf/default/disable_ipv6", "0")
-            write_setting("net/ipv6/conf/default/accept_dad", "0")
-    except OSError as error:
-        pytest.skip(f"no IPv6: {error}")
-    return space
 
 
 @pytest.fixture

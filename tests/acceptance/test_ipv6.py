@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.client import site_pages
-from bench.namespace import Namespace, NamespaceError, write_setting
+from bench.namespace import Namespace, NamespaceError
 from bench.process import Process
 from bench.server import corten
 from tests.acceptance.serving import Httpd
@@ -24,14 +24,9 @@ KNOWN = f",neighbour=fd00::1={HOST_MAC}"
 
 
 @pytest.fixture
-def six(space: Namespace) -> Namespace:
-    """A namespace with IPv6, and a device whose station the server is told."""
-    try:
-        with space.inside():
-            write_setting("net/ipv6/conf/all/disable_ipv6", "0")
-            write_setting("net/ipv6/conf/default/accept_dad", "0")
-    except OSError as error:
-        pytest.skip(f"no IPv6: {error}")
+def six(dual: Namespace) -> Namespace:
+    """A device whose station the server is told."""
+    space = dual
     space.ip("tuntap", "add", "dev", "six", "mode", "tap", "multi_queue")
     space.ip("link", "set", "six", "address", HOST_MAC, "up")
     space.ip("-6", "neigh", "add", ADDRESS, "lladdr", OUR_MAC, "dev", "six", "nud", "permanent")

@@ -38,9 +38,8 @@ def six(space: Namespace) -> Namespace:
     if find("radvd") is None:
         pytest.skip("no radvd")
     try:
+        space.speak_ipv6(dad=True)
         with space.inside():
-            for device in ("all", "default"):
-                write_setting(f"net/ipv6/conf/{device}/disable_ipv6", "0")
             write_setting("net/ipv6/conf/all/forwarding", "1")
     except OSError as error:
         pytest.skip(f"no IPv6: {error}")

@@ -6,10 +6,8 @@ there, virtual time here. What they say is brought to a form in which only what 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import struct
 import time
 from typing import Any, Protocol
 
@@ -24,7 +22,6 @@ from tests.netns import Program
 OURS, THEIRS = "10.9.1.1", "10.9.1.2"  # the prober's address, and the one that is probed
 OUR_MAC, THEIR_MAC = "02:00:00:00:09:01", "02:00:00:00:09:02"
 QUIET_S = 0.06  # longer than a delayed acknowledgement, shorter than any retransmission
-_TUNSETIFF, _IFF_TAP_NO_PI = 0x400454CA, 0x1002
 SETTINGS = {
     "net/ipv4/tcp_invalid_ratelimit": "0",  # every answer, not one in half a second
     "net/ipv4/tcp_ecn": "2",
@@ -43,9 +40,8 @@ class Kernel:
     """The kernel in a namespace."""
 
     def __init__(self, space: Namespace) -> None:
+        self.fd = space.tap("probe")
         with space.inside():
-            self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-            fcntl.ioctl(self.fd, _TUNSETIFF, struct.pack("16sH22x", b"probe", _IFF_TAP_NO_PI))
             for name, value in SETTINGS.items():
                 write_setting(name, value)
         space.ip("link", "set", "probe", "address", THEIR_MAC, "up")

@@ -151,3 +151,12 @@ def test_abort_gives_up() -> None:
     assert len(case.probe.heard) == 1
     assert isinstance(case.probe.heard[0], ConnectionAbortedError)
     assert all(c.state == "closed" for _, c in case.loop.connections)
+
+
+def test_the_order_is_asked_for() -> None:
+    """RFC 8305 4: addresses are tried as RFC 6724 orders them, which the stack knows."""
+    case = Case({A: (0.01, [V4]), AAAA: (0.02, [V6])}, {V6: 5.0, V4: 0.02})
+    case.opening.sort = sorted  # digits first: IPv4 before IPv6
+    case.run()
+    assert case.attempts() == [(0.02, V4)]
+    assert case.winner() == V4

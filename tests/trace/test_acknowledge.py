@@ -141,3 +141,22 @@ def test_an_ack_counts_at_a_shut_window() -> None:
     t.send(0, ".", ack=101)
     t.expect_nothing(1000)
     t.finish()
+
+
+@pytest.mark.requirement("RFC 2018 3")
+def test_text_does_not_swallow_what_is_held() -> None:
+    """A hole is filled while another stays, and there is text to send: text carries no SACK blocks,
+    so an acknowledgement of its own goes before it."""
+    t = Trace(timestamps=False).established(sack_ok=True)
+    t.send(0, ".", seq=101, data=100)
+    t.expect(0, ".", ack=1, sack=[(101, 201)])
+    t.send(0, ".", seq=301, data=100)
+    t.expect(0, ".", ack=1, sack=[(301, 401), (101, 201)])
+    with t.breath():
+        t.send(0, ".", seq=1, data=100)
+        t.app.send(b"answer")
+    t.expect(0, ".", ack=201, sack=[(301, 401)])
+    t.expect(0, "P.", seq=1, ack=201, data=b"answer")
+    t.send(0, ".", seq=201, ack=7, data=100)
+    t.expect(0, ".", ack=401, sack=[])
+    t.finish()

@@ -26,6 +26,7 @@ def test_a_dsack_takes_a_fast_retransmission_back() -> None:
     t.send(10, ".", ack=at(10))
     t.send(RTT - 10, ".", ack=at(10), sack=sacked(0))
     assert window(t) >= before and count(t, "spurious_recoveries") == 1
+    assert count(t, "dsacks_in") == 1
     t.finish()
 
 

@@ -130,15 +130,17 @@ def test_a_probe_that_repaired_the_loss() -> None:
 
 
 def test_a_probe_answered_leaves_no_records() -> None:
-    """What is in flight is over; the duplicate that follows must not bring its records back, nor
-    may the acknowledgement of data of the peer's."""
+    """All that was in flight is acknowledged, and nobody has said yet whether the probe was needed:
+    an output pass for the peer's data must not make records of nothing."""
     t = path()
     t.app.send(pattern(at(0), 2 * MSS))
     assert len(t.heard()) == 2
     t.expect(PTO, "P.", seq=at(1), data=MSS)
-    t.send(1, ".", ack=at(2))
-    t.send(1, ".", ack=at(2), sack=[(at(1), at(2))])  # D-SACK: both arrived
     t.send(1, "P.", ack=at(2), data=b"more")
-    t.heard()
+    t.expect(1, ".", seq=at(2), ack=5)
+    assert t.app.connection.info()["recovery"] == "disorder"
+    assert t.app.connection.flight is None
+    t.send(1, ".", seq=5, ack=at(2), sack=[(at(1), at(2))])  # D-SACK: both arrived
+    assert t.app.connection.info()["recovery"] == "open"
     assert t.app.connection.flight is None
     t.finish()
