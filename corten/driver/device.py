@@ -1,200 +1,87 @@
-"""TAP and TUN devices: make or find one, open its queues, address the host's side, and undo it all.
+"""A link's device as its owner sees it: opened once, shared out by queue, undone at the end.
 
-Strategy. Descriptors and their ioctls here; whatever needs netlink is described as a plain
-dictionary and done by a short-lived child (`corten.driver.netlink`), because pyroute2 takes 0.2 s
-to import and wants an event loop of its own. A device that we create is not persistent: it goes
-with its last descriptor, even if this process is killed. One that was there before keeps its place;
-only the host address that we added is taken away again.
+Strategy. The process that owns the devices never runs a stack. It opens each of them and keeps it
+open; a worker gets a `Queue`: plain values and descriptors, which it has by inheritance or over its
+control socket, and makes its driver from them. So a worker that dies is replaced by one with the
+same queue, and a link can be added to a worker that runs.
 
-Rules. Every size and offload is set explicitly: a device remembers what its last owner set. Errors
-of the environment are one line that says what to do.
+A device whose far side comes and goes has descriptors of its own to attend to: it says so in
+`attend`, and calls `changed` when its queues are others from now on.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-import socket
-import struct
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from corten.endpoint.error import CortenError
 
-TUN_NODE = "/dev/net/tun"
-QUEUES_MAX = 256
-MTU_MIN = 68  # what the kernel's TAP takes
-MTU_MAX = 65521
-QUEUE_LEN = 8192  # frames that wait for one queue; beyond it the kernel drops
 
-_TUNSETIFF = 0x400454CA
-_TUNSETOFFLOAD = 0x400454D0
-_TUNGETIFF = 0x800454D2
-_TUNSETVNETHDRSZ = 0x400454D8
-_IFF_TUN = 0x0001
-_IFF_TAP = 0x0002
-_IFF_MULTI_QUEUE = 0x0100
-_IFF_NO_PI = 0x1000
-_IFF_VNET_HDR = 0x4000
-_TUN_F_CSUM = 0x01
-_TUN_F_TSO4 = 0x02
-_TUN_F_TSO6 = 0x04
-_VNET_LEN = 10
-_NAME_MAX = 15
+@dataclass(frozen=True)
+class Wanted:
+    """What a link asks of its device."""
+
+    driver: str
+    name: str = ""
+    queues: int = 1  # workers, each with one
+    hosts: list[str] = field(default_factory=list)  # the kernel's addresses on it, "10.0.2.1/24"
+    ours: list[str] = field(default_factory=list)  # the stack's own, which must not be the host's
+    mtu: int = 0  # 0: the device's own
+    offload: bool = True
+    options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
 
 
 @dataclass
-class TapDevice:
-    """A TAP with its queues open. `close` once, by whoever opened it."""
+class Queue:
+    """A worker's end of a device."""
+
+    driver: str
+    name: str  # of the device, for messages
+    values: dict[str, Any] = field(default_factory=dict)  # JSON can say them
+    fds: list[int] = field(default_factory=list)
+
+    def own(self) -> Queue:
+        """The same with descriptors of its own."""
+        return Queue(self.driver, self.name, self.values, [os.dup(fd) for fd in self.fds])
+
+
+class Keeper(Protocol):
+    """Whoever waits for descriptors: the supervisor, or a worker that is alone."""
+
+    def watch(self, fd: int, function: Callable[[], object] | None) -> None:
+        """Call `function` when `fd` is readable; None: no more."""
+
+
+class Device:
+    """An open device. `close` once, by whoever opened it."""
 
     name: str
-    queues: list[int]
-    created: bool
-    undo: dict[str, object] | None = field(default=None)
+    mtu: int
+    mac = ""  # its station's hardware address; "": the stack may choose one
+    changed: Callable[[], object] = staticmethod(lambda: None)  # queues are others from now on
+
+    def queue(self, place: int) -> Queue:
+        """What the worker at `place` needs; the descriptors stay the device's."""
+        raise NotImplementedError
+
+    def attend(self, keeper: Keeper) -> None:
+        """Let `keeper` watch the device's own descriptors, where it has any."""
 
     def close(self) -> None:
-        """Close the queues, and take the host's address from a device that stays."""
-        for fd in self.queues:
-            with suppress(OSError):  # silent: closed is closed
-                os.close(fd)
-        self.queues = []
-        if self.undo is not None and not self.created:
-            with suppress(CortenError):  # silent: the device may be gone, its address too
-                _configure(self.undo)
-        self.undo = None
+        """Give everything back. Calling it again does nothing."""
+        raise NotImplementedError
 
 
-def open_tap(
-    name: str = "",
-    queues: int = 1,
-    host: list[str] | None = None,
-    mtu: int = 1500,
-    offload: bool = True,
-    ours: list[str] | None = None,
-    kind: str = "tap",
-) -> TapDevice:
-    """Open `queues` queues of the TAP `name` (empty: a new `corten0`, `corten1`, …), creating it if
-    it is not there; give the host's side the addresses `host` ("10.0.2.1/24"), and bring it up.
+def configure(request: dict[str, object]) -> Any:
+    """Let a child do `request` over netlink; its answer (`corten.driver.netlink`).
 
-    `ours`: the stack's own addresses, which must not be the host's. `kind`: "tap" for Ethernet
-    frames, "tun" for IP packets.
+    CortenError with one line when it cannot be done.
     """
-    if not 1 <= queues <= QUEUES_MAX:
-        raise CortenError(
-            f"a {kind.upper()} has 1 to {QUEUES_MAX} queues, not {queues}: use fewer workers"
-        )
-    if not MTU_MIN <= mtu <= MTU_MAX:
-        raise CortenError(f"mtu={mtu}: a {kind.upper()} takes {MTU_MIN} to {MTU_MAX}")
-    if len(name) > _NAME_MAX:
-        raise CortenError(
-            f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one"
-        )
-    existed = bool(name) and _exists(name)
-    fds: list[int] = []
-    try:
-        for _ in range(queues):
-            fds.append(_open_node())
-            name = _attach(fds[-1], kind, name or "corten%d", existed)
-            _set_features(fds[-1], offload)
-        undo = _configure(
-            {
-                "name": name,
-                "queues": queues,
-                "host": host or [],
-                "ours": ours or [],
-                "mtu": mtu,
-                "queue_len": QUEUE_LEN,
-            }
-        )
-    except BaseException:
-        for fd in fds:
-            os.close(fd)
-        raise
-    return TapDevice(name, fds, not existed, undo)
-
-
-def _exists(name: str) -> bool:
-    try:
-        socket.if_nametoindex(name)
-    except OSError:  # silent: that is the answer
-        return False
-    return True
-
-
-def _open_node() -> int:
-    try:
-        return os.open(TUN_NODE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise CortenError(_node_advice(error)) from error
-
-
-def _node_advice(error: OSError) -> str:
-    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        return (
-            f"no {TUN_NODE}: load it with `modprobe tun`, "
-            f"or start the container with --device {TUN_NODE}"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{TUN_NODE} may not be opened: run as root, or ask for `chmod 0666 {TUN_NODE}`"
-    return f"{TUN_NODE} cannot be opened: {error.strerror}"
-
-
-def _attach(fd: int, kind: str, name: str, existed: bool) -> str:
-    """Make `fd` a queue of the device; its name, with a pattern filled in."""
-    flags = (
-        (_IFF_TUN if kind == "tun" else _IFF_TAP) | _IFF_NO_PI | _IFF_VNET_HDR | _IFF_MULTI_QUEUE
-    )
-    request = bytearray(struct.pack("16sH22x", name.encode(), flags))
-    try:
-        fcntl.ioctl(fd, _TUNSETIFF, request)
-    except OSError as error:
-        raise CortenError(_attach_advice(kind, name, existed, error)) from error
-    return request[:16].rstrip(b"\0").decode()
-
-
-def _attach_advice(kind: str, name: str, existed: bool, error: OSError) -> str:
-    if error.errno == errno.EPERM and existed:
-        return (
-            f"{kind}:{name} belongs to another user: run as root, or make it yours with "
-            f"`ip tuntap add dev {name} mode {kind} multi_queue user $USER`"
-        )
-    if error.errno == errno.EPERM:
-        return (
-            f"a {kind.upper()} needs CAP_NET_ADMIN: run as root, in a namespace of your own "
-            "(`unshare -rn`), or on a device made with "
-            f"`ip tuntap add dev NAME mode {kind} multi_queue user $USER`"
-        )
-    if error.errno == errno.EBUSY:
-        return f"{kind}:{name} is in use by another program: stop it or choose another name"
-    if error.errno == errno.EINVAL and existed:
-        return (
-            f"{name} is there but is no multi-queue {kind.upper()}: choose another name, or make "
-            f"it with `ip tuntap add dev {name} mode {kind} multi_queue`"
-        )
-    if error.errno == errno.EINVAL:
-        return f"{name!r} is no name for a device: letters and digits, no slash or space"
-    return f"{kind}:{name} cannot be opened: {error.strerror}"
-
-
-def _set_features(fd: int, offload: bool) -> None:
-    """Header size and offloads, whatever the device's last owner left behind."""
-    features = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO6 if offload else 0
-    try:
-        fcntl.ioctl(fd, _TUNSETVNETHDRSZ, struct.pack("i", _VNET_LEN))
-        fcntl.ioctl(fd, _TUNSETOFFLOAD, features)
-    except OSError as error:
-        raise CortenError(
-            f"this kernel's TAP lacks checksum and segmentation offload ({error.strerror}): "
-            "use offload=off"
-        ) from error
-
-
-def _configure(request: dict[str, object]) -> dict[str, object] | None:
-    """Let a child do `request` over netlink; what undoes it, or None when nothing was changed."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "netlink.py")
     child = subprocess.run(
         [sys.executable, "-P", script],
@@ -211,5 +98,4 @@ def _configure(request: dict[str, object]) -> dict[str, object] | None:
         raise CortenError(f"the device could not be set up: {last}") from None
     if "error" in answer:
         raise CortenError(answer["error"])
-    undo: dict[str, object] | None = answer["undo"]
-    return undo
+    return answer["undo"]

@@ -10,6 +10,8 @@ hostile: read once, checked, then used.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 from cython.cimports.corten.core.frame import ReceiveBatch, TransmitBatch
 
@@ -43,8 +45,26 @@ class Driver:
         """Send every frame of `batch`; how many the wire took. The caller clears the batch."""
         raise NotImplementedError
 
+    @cython.ccall
+    def is_ready(self) -> cython.bint:
+        """Whether frames wait already. The caller is about to sleep: a wire that wakes only those
+        who ask is asked here."""
+        return False
+
+    def make_batch(self) -> ReceiveBatch:
+        """The batch that `receive` fills: over the wire's own memory, where it has some."""
+        return ReceiveBatch()
+
     def fileno(self) -> int:
         """A descriptor that is readable when `receive` would find something; -1: there is none."""
+        raise NotImplementedError
+
+    def filenos(self) -> list[int]:
+        """All such descriptors, of a wire that may have several."""
+        return [self.fileno()] if self.fileno() >= 0 else []
+
+    def renew(self, values: dict[str, Any], fds: list[int]) -> None:
+        """The far side came or went: go on with this (`corten.driver.device.Queue`)."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -5,10 +5,10 @@ header arena and the application's own buffers: the device offers no batching of
 is the size of a frame. With offloads both directions carry super-segments of up to 64 KiB and no
 checksum is computed by anybody for traffic that stays on this machine.
 
-Rules. The queue's descriptor is opened by `corten.driver.device` and outlives this object only if
-the supervisor keeps it. Nothing is allocated per frame and nothing raises on the fast path; a frame
-that the kernel refuses is counted, as a NIC's full ring would count it. Compiled only: this file
-follows pointers, each with its length check on the line above.
+Rules. The queue's descriptor is opened by `corten.driver.tap_device` and outlives this object only
+if the supervisor keeps it. Nothing is allocated per frame and nothing raises on the fast path; a
+frame that the kernel refuses is counted, as a NIC's full ring would count it. Compiled only: this
+file follows pointers, each with its length check on the line above.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from cython.cimports.corten.core.frame import (
 )
 from cython.cimports.corten.driver.driver import Driver
 
+from corten.driver.device import Queue
 from corten.driver.segment import cut
 from corten.endpoint.error import CortenError
 
@@ -38,7 +39,7 @@ else:
     raise ImportError("corten.driver.tap runs compiled only: build it with `./dev build`")
 
 if not cython.compiled:
-    VNET_LEN = 10  # struct virtio_net_hdr, the size `corten.driver.device` sets
+    VNET_LEN = 10  # struct virtio_net_hdr, the size `corten.driver.tap_device` sets
     NEEDS_CSUM = 1  # virtio_net_hdr.flags: the transport checksum is left to whoever needs it
     DATA_VALID = 2  # the transport checksum was verified by the kernel
     GSO_TYPE_MASK = 0x7F  # without the ECN bit
@@ -196,3 +197,8 @@ class Tap(Driver):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def open_queue(queue: Queue) -> Tap:
+    """The driver of a worker's queue."""
+    return Tap(queue.fds[0], queue.name, queue.values["offload"], queue.driver == "tap")

@@ -40,7 +40,7 @@ class Wire:
     def __init__(self, driver: Driver, interface: Interface) -> None:
         self.driver = driver
         self.interface = interface
-        self.incoming = ReceiveBatch()
+        self.incoming = driver.make_batch()
 
 
 @cython.final
@@ -109,6 +109,15 @@ class Breath:
             self.exchange.end_breath()
         self.busy += arrived > 0
         return arrived > 0
+
+    @cython.ccall
+    def is_ready(self) -> cython.bint:
+        """Whether frames wait on any link: asked before sleeping."""
+        wire: Wire
+        for wire in self.wires:
+            if wire.driver.is_ready():
+                return True
+        return False
 
     @cython.cfunc
     def _receive(self, now: cython.longlong) -> cython.Py_ssize_t:

@@ -6,18 +6,20 @@ worker. The second half, the bodies, runs in the worker's own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from corten.core.counter import Counters
-from corten.driver.device import TapDevice, open_tap
+from corten.driver.device import Device, Keeper, Wanted
+from corten.driver.kind import open_device
 from corten.endpoint.handler import Handler
 from corten.wire.reason import counter_names
+from corten.worker.attachment import Attachment, attach
 from corten.worker.link import Link
 from corten.worker.plan import Group
 from corten.worker.shared import SharedMemory
@@ -25,6 +27,8 @@ from corten.worker.supervisor import Seat
 
 DRAIN_SECONDS = 5.0
 _LITTLE = 1 << 12  # octets of a filter and of a ring that nobody uses
+_MESSAGE_LEN = 1 << 16  # octets of one of the supervisor's messages
+_MESSAGE_FDS = 253  # descriptors that one can bring: the kernel's bound
 
 
 @dataclass
@@ -40,13 +44,17 @@ class Job:
     secret: bytes = field(default_factory=lambda: os.urandom(32))
 
 
-@dataclass
 class Crew:
-    """The seats of one group, its counters by worker, and how to give everything back."""
+    """The seats of one group, and its counters by worker."""
 
     seats: list[Seat]
     counters: list[Counters]
-    close: Callable[[], None]
+
+    def attend(self, keeper: Keeper) -> None:
+        """Let `keeper` watch what the crew's devices want watched."""
+
+    def close(self) -> None:
+        """Give everything back."""
 
 
 def _seats(group: Group, body: Callable[[Seat, int], None]) -> list[Seat]:
@@ -64,104 +72,103 @@ def _seats(group: Group, body: Callable[[Seat, int], None]) -> list[Seat]:
 # -- workers of a stack -----------------------------------------------------------------------
 
 
-def stack_crew(group: Group, job: Job) -> Crew:
-    """Open the group's devices, one queue a worker, and what its workers share."""
-    from corten.driver import tap  # noqa: F401  (before the fork, for all workers at once)
-    from corten.worker import worker  # noqa: F401
+class StackCrew(Crew):
+    """The group's devices, one queue a worker, and what its workers share."""
 
-    devices: list[TapDevice] = []
-    wakes: list[int] = []
-    alone = group.workers == 1
-    shared = SharedMemory(1, _LITTLE, _LITTLE) if alone else SharedMemory(group.workers)
+    def __init__(self, group: Group, job: Job) -> None:
+        from corten.worker import worker  # noqa: F401  (before the fork, for all workers at once)
 
-    def close() -> None:
-        for device in devices:
-            device.close()
-        for fd in wakes:
-            os.close(fd)
-        shared.close()
+        self.group, self.job = group, job
+        self.devices: list[Device] = []
+        self.wakes: list[int] = []
+        alone = group.workers == 1
+        self.shared = SharedMemory(1, _LITTLE, _LITTLE) if alone else SharedMemory(group.workers)
+        try:
+            for link in group.links:
+                self._open(link)
+            for _ in range(group.workers):
+                self.wakes.append(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+        except BaseException:
+            self.close()
+            raise
+        names = counter_names()
+        self.counters = [Counters(names, self.shared.counters(i)) for i in range(group.workers)]
+        self.seats = _seats(group, self._work)
 
-    try:
-        devices.extend(_open(link, group.workers) for link in group.links)
-        wakes += [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(group.workers)]
-    except BaseException:
-        close()
-        raise
-    names = counter_names()
-    counters = [Counters(names, shared.counters(i)) for i in range(group.workers)]
-
-    def body(seat: Seat, place: int) -> None:
-        _stack_worker(seat, place, group, job, devices, shared, wakes, counters[place])
-
-    return Crew(_seats(group, body), counters, close)
-
-
-def _open(link: Link, queues: int) -> TapDevice:
-    return open_tap(
-        link.name,
-        queues,
-        host=link.hosts,
-        mtu=link.mtu,
-        offload=link.offload,
-        ours=link.addresses,
-        kind=link.driver,
-    )
-
-
-def _stack_worker(
-    seat: Seat,
-    place: int,
-    group: Group,
-    job: Job,
-    devices: list[TapDevice],
-    shared: SharedMemory,
-    wakes: list[int],
-    counters: Counters,
-) -> None:
-    """One worker from its set-up until it has drained."""
-    from corten.driver.tap import Tap
-    from corten.worker.exchange import WorkerExchange
-    from corten.worker.worker import Worker
-
-    exchange = WorkerExchange(shared, place, wakes, counters) if group.workers > 1 else None
-    if exchange is not None and seat.starts > 1:
-        exchange.clear()
-    worker = Worker(job.secret, job.config, seat.index, exchange, counters, os.dup(wakes[place]))
-    first = seat.starts <= 1
-    for link, device in zip(group.links, devices, strict=True):
-        queue = os.dup(device.queues[place])
-        driver = Tap(queue, device.name, link.offload, link.is_ethernet)
-        interface = worker.stack.add_interface(
-            device.name,
-            link.mac,
-            link.addresses,
-            link.mtu,
-            link.gateways,
-            driver.offload_checksum,
-            driver.offload_segmentation,
-            link.neighbours,
-            place == 0,
-            link.vlan,
-            link.is_ethernet,
-            link.slaac,
-            link.dad if first else "off",  # the others use what a dead worker's successor takes
-            link.acd and first,
-            hashlib.blake2s(link.stable.encode()).digest() if link.stable else None,
-            link.dhcp,
+    def _open(self, link: Link) -> None:
+        device = open_device(
+            Wanted(
+                link.driver,
+                link.name,
+                self.group.workers,
+                link.hosts,
+                link.addresses,
+                link.mtu,
+                link.offload,
+                link.options,
+            )
         )
-        worker.add_link(driver, interface)
-        if link.dhcp:
-            worker.lease(interface, place == 0)
-    worker.names.given = job.name_servers
-    try:
-        for port, factory in job.handlers.items():
-            worker.listen(port, factory)
-        if job.setup is not None:
-            job.setup(worker)
-        _attend(seat, worker)
-        worker.serve(job.busy_poll, job.drain_seconds)
-    finally:
-        worker.close()
+        device.changed = partial(self._changed, len(self.devices))
+        self.devices.append(device)
+
+    def attend(self, keeper: Keeper) -> None:
+        for device in self.devices:
+            device.attend(keeper)
+
+    def _changed(self, index: int) -> None:
+        """A device's far side came or went: each worker goes on with another queue."""
+        for place, seat in enumerate(self.seats):
+            queue = self.devices[index].queue(place)
+            seat.tell(queue.fds, renew=index, values=queue.values)
+
+    def close(self) -> None:
+        for device in self.devices:
+            device.close()
+        for fd in self.wakes:
+            os.close(fd)
+        self.wakes = []
+        self.shared.close()
+
+    def _work(self, seat: Seat, place: int) -> None:
+        """One worker from its set-up until it has drained."""
+        from corten.worker.exchange import WorkerExchange
+        from corten.worker.worker import Worker
+
+        job, counters = self.job, self.counters[place]
+        exchange = None
+        if self.group.workers > 1:
+            exchange = WorkerExchange(self.shared, place, self.wakes, counters)
+            if seat.starts > 1:
+                exchange.clear()
+        wake = os.dup(self.wakes[place])
+        worker = Worker(job.secret, job.config, seat.index, exchange, counters, wake)
+        try:
+            for link, device in zip(self.group.links, self.devices, strict=True):
+                attachment = Attachment.of(link, device, place)
+                attachment.queue = attachment.queue.own()
+                attach(worker, attachment, place == 0, seat.starts <= 1)
+            worker.names.given = job.name_servers
+            for port, factory in job.handlers.items():
+                worker.listen(port, factory)
+            if job.setup is not None:
+                job.setup(worker)
+            if seat.control is None:
+                self._attend_alone(worker)
+            _attend(seat, worker)
+            worker.serve(job.busy_poll, job.drain_seconds)
+        finally:
+            worker.close()
+
+    def _attend_alone(self, worker: Any) -> None:
+        """There is no supervisor: the only worker watches the devices too."""
+        for index, device in enumerate(self.devices):
+
+            def renew(index: int = index, device: Device = device) -> None:
+                queue = device.queue(0).own()
+                worker.renew(index, queue.values, queue.fds)
+
+            device.changed = renew
+            device.attend(worker)
 
 
 def _attend(seat: Seat, worker: Any) -> None:
@@ -178,40 +185,50 @@ def _attend(seat: Seat, worker: Any) -> None:
 
 def _obey(control: socket.socket, worker: Any) -> None:
     """A message from the supervisor; its silence for ever ends the worker."""
+    fds: list[int] = []
     try:
-        message = control.recv(65536)
+        data, fds, _, _ = socket.recv_fds(control, _MESSAGE_LEN, _MESSAGE_FDS)
     except BlockingIOError:  # silent: nothing was said
         return
     except OSError:  # silent: a supervisor that is gone is one that says nothing
-        message = b""
-    if not message:
+        data = b""
+    if not data:
         worker.watch(control.fileno(), None)
         worker.stop()
         return
-    for name, value in json.loads(message).items():
-        if name == "leads":
-            worker.lead(value)
-        elif name == "stop":
-            worker.stop()
+    message = json.loads(data)
+    if "leads" in message:
+        worker.lead(message["leads"])
+    if "stop" in message:
+        worker.stop()
+    if "renew" in message:
+        worker.renew(message["renew"], message["values"], fds)
 
 
 # -- workers of the kernel's sockets ------------------------------------------------------------
 
 
-def kernel_crew(group: Group, job: Job) -> Crew:
+class KernelCrew(Crew):
     """Workers over the kernel's sockets: they share the ports, so somebody must look first."""
-    from corten.kernel import worker as kernel
-    from corten.kernel.listener import claim
 
-    for address in group.addresses:
-        for port in job.handlers:
-            if port:
-                claim(address, port)
+    def __init__(self, group: Group, job: Job) -> None:
+        from corten.kernel.listener import claim
 
-    def body(seat: Seat, place: int) -> None:
+        self.group, self.job = group, job
+        self.counters = []
+        for address in group.addresses:
+            for port in job.handlers:
+                if port:
+                    claim(address, port)
+        self.seats = _seats(group, self._work)
+
+    def _work(self, seat: Seat, place: int) -> None:
+        from corten.kernel import worker as kernel
+
+        job = self.job
         kernel.run(
             job.handlers,
-            group.addresses,
+            self.group.addresses,
             index=seat.index,
             busy_poll=job.busy_poll,
             setup=job.setup,
@@ -219,8 +236,6 @@ def kernel_crew(group: Group, job: Job) -> Crew:
             alone=False,
             drain_seconds=job.drain_seconds,
         )
-
-    return Crew(_seats(group, body), [], lambda: None)
 
 
 def _tell_ready(seat: Seat) -> None:

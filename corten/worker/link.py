@@ -6,14 +6,16 @@ import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
+from corten.driver.kind import KINDS
 from corten.endpoint.error import CortenError
 
 USAGE = (
     "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]; an address may be IPv6: fd00::2/64, "
     "or slaac: IPv6 from what routers advertise, or dhcp: IPv4 from a DHCP server"
 )
-DRIVERS = ("tap", "tun", "kernel")
+DRIVERS = (*KINDS, "kernel")
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
 MTU_MIN_V6 = 1280  # RFC 8200 5
 MTU_MAX = 65521
@@ -35,9 +37,9 @@ class Link:
     name: str = ""
     addresses: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)  # the kernel's addresses on the other side
-    mtu: int = 1500
+    mtu: int = 1500  # 0: the device's own
     gateways: list[str] = field(default_factory=list)  # one of each family at the most
-    mac: str = ""
+    mac: str = ""  # "": the device's own, or one made from the link's text
     neighbours: dict[str, str] = field(default_factory=dict)
     workers: int = 0
     cpus: list[int] = field(default_factory=list)
@@ -48,16 +50,24 @@ class Link:
     stable: str = ""  # the key of its addresses, so that they are the same next time (RFC 7217)
     dad: str = "optimistic"  # whether an IPv6 address waits for nobody else to have it
     acd: bool = False  # whether an IPv4 address does (RFC 5227)
+    options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
 
     @property
     def has_stations(self) -> bool:
         """Whether others share it, and the stack has to find out who has which address."""
-        return self.driver not in ("tun", "kernel")
+        return self.driver != "kernel" and KINDS[self.driver].has_stations
 
     @property
     def is_ethernet(self) -> bool:
         """Whether frames have a link header: a TUN's have none."""
-        return self.driver != "tun"
+        return self.driver == "kernel" or KINDS[self.driver].is_ethernet
+
+    def made_mac(self) -> str:
+        """The hardware address of a station whose device has none: the same after a restart, so
+        that peers' caches stay right."""
+        known = self.addresses[0] if self.addresses else "learnt"
+        digest = hashlib.blake2s(f"{self.name} {known}".encode()).digest()
+        return ":".join(f"{octet:02x}" for octet in b"\x02" + digest[:5])
 
 
 def parse_link(text: str) -> Link:
@@ -70,12 +80,15 @@ def parse_link(text: str) -> Link:
         raise _wrong(text, f"a name is missing after {driver}:")
     link = Link(driver, name)
     _check_name(link, text)
+    own = KINDS[driver].options if driver != "kernel" else {}
+    if driver != "kernel":
+        link.mtu = KINDS[driver].mtu
     hosts: list[str] = []
     seen: set[str] = set()
     for option in options:
         key, equals, value = (part.strip() for part in option.partition("="))
-        if key not in _OPTIONS:
-            raise _wrong(text, f"no option {key!r}: {', '.join(sorted(_OPTIONS))}")
+        if key not in _OPTIONS and key not in own:
+            raise _wrong(text, f"no option {key!r}: {', '.join(sorted({*_OPTIONS, *own}))}")
         if not equals or not value:
             raise _wrong(text, f"{key} needs a value: {key}=…")
         if key in seen and key not in _MANY:
@@ -83,15 +96,20 @@ def parse_link(text: str) -> Link:
         seen.add(key)
         if driver == "kernel" and key not in ("address", "workers", "cpus"):
             raise _wrong(text, f"a kernel link has no {key}: the kernel's own devices are used")
-        if driver == "tun" and key in _OF_ETHERNET:
-            raise _wrong(text, f"a tun link has no {key}: it carries IP packets, no Ethernet")
+        if not link.is_ethernet and key in _OF_ETHERNET:
+            raise _wrong(text, f"a {driver} link has no {key}: it carries IP packets, no Ethernet")
+        if key == "host" and driver != "kernel" and not KINDS[driver].has_host:
+            raise _wrong(text, f"a {driver} link has no host: its device is configured elsewhere")
         if key == "host":
             hosts.append(value)
-        else:
-            try:
+            continue
+        try:
+            if key in own:
+                link.options[key] = own[key](value)
+            else:
                 _OPTIONS[key](link, value)
-            except ValueError as error:
-                raise _wrong(text, f"{key}={value}: {error}") from None
+        except ValueError as error:
+            raise _wrong(text, f"{key}={value}: {error}") from None
     _complete(link, hosts, text)
     return link
 
@@ -117,6 +135,11 @@ def _wrong(text: str, why: str) -> CortenError:
 def _check_name(link: Link, text: str) -> None:
     if link.name and link.driver == "kernel":
         raise _wrong(text, "a kernel link has no name: give its address only")
+    kind = KINDS.get(link.driver)
+    if kind is not None and kind.needs_name and not link.name:
+        raise _wrong(text, f"which device? write {link.driver}:NAME")
+    if kind is not None and kind.is_path:
+        return
     if len(link.name) > _NAME_MAX:
         raise _wrong(text, f"the name is longer than {_NAME_MAX} characters")
     if re.search(r"[\s/%]", link.name) or link.name in (".", ".."):
@@ -294,21 +317,16 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
     if link.driver == "kernel":
         return
     own = [ipaddress.ip_interface(address) for address in link.addresses]
-    if link.mtu < MTU_MIN_V6 and (link.slaac or any(address.version == 6 for address in own)):
+    if 0 < link.mtu < MTU_MIN_V6 and (link.slaac or any(address.version == 6 for address in own)):
         raise _wrong(text, f"mtu={link.mtu}: IPv6 needs {MTU_MIN_V6} or more")
     link.hosts = _hosts(link, own, hosts, text)
     _check_on_link(link, own, text)
-    if not link.mac:
-        # the same link has the same address after a restart: peers' caches stay right
-        known = link.addresses[0] if link.addresses else "learnt"
-        digest = hashlib.blake2s(f"{link.name} {known}".encode()).digest()
-        link.mac = ":".join(f"{octet:02x}" for octet in b"\x02" + digest[:5])
 
 
 def _hosts(link: Link, own: list[_Own], given: list[str], text: str) -> list[str]:
     """The kernel's side: none, those given, or in each family the first other address of the first
     subnet."""
-    if given == ["none"] or (not given and link.vlan):
+    if given == ["none"] or not KINDS[link.driver].has_host or (not given and link.vlan):
         return []  # the device itself is in no VLAN: a host's address on it would reach nobody
     found: list[_Own] = []
     for value in given:

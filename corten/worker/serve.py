@@ -12,7 +12,7 @@ from typing import Any
 from corten.endpoint.datagram import DatagramHandler
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
-from corten.worker.crew import DRAIN_SECONDS, Crew, Job, kernel_crew, stack_crew
+from corten.worker.crew import DRAIN_SECONDS, Crew, Job, KernelCrew, StackCrew
 from corten.worker.link import parse_link
 from corten.worker.names import check_servers
 from corten.worker.plan import plan
@@ -55,7 +55,7 @@ def serve(
     crews: list[Crew] = []
     try:
         # one after the other: what was opened is closed even if the next cannot be
-        crews.extend((kernel_crew if g.is_kernel else stack_crew)(g, job) for g in groups)
+        crews.extend((KernelCrew if g.is_kernel else StackCrew)(g, job) for g in groups)
         if supervised:
             seats = [seat for crew in crews for seat in crew.seats]
             counters = [c for crew in crews for c in crew.counters]
@@ -65,6 +65,8 @@ def serve(
                 drain_seconds,
                 (lambda: report([c.snapshot() for c in counters])) if report else None,
             )
+            for crew in crews:
+                crew.attend(supervisor)
             return supervisor.run()
         _run_here(crews, (lambda: ready(addresses)) if ready else None)
     finally:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from corten.endpoint.error import CortenError
@@ -56,11 +57,11 @@ class Seat:
     due: float = 0.0  # when to fork it again; 0: it runs, or is done
     on_ready: Callable[[], object] | None = None  # called where there is no supervisor to tell
 
-    def tell(self, **message: object) -> None:
-        """Send a message to the other end; a dead one hears nothing."""
+    def tell(self, fds: list[int] | None = None, **message: object) -> None:
+        """Send a message, and descriptors, to the other end; a dead one hears nothing."""
         if self.control is not None:
             with suppress(OSError):  # silent: the dead hear nothing
-                self.control.send(json.dumps(message).encode())
+                socket.send_fds(self.control, [json.dumps(message).encode()], fds or [])
 
 
 class Supervisor:
@@ -81,7 +82,7 @@ class Supervisor:
         self._report = report
         self._report_seconds = report_seconds
         self._poll = select.poll()
-        self._by_fd: dict[int, tuple[Seat, Callable[[Seat], None]]] = {}
+        self._by_fd: dict[int, Callable[[], object]] = {}
         self._stop_at = 0.0  # when the last worker is killed; 0: not stopping
         self._failure = ""
         self._signals = socket.socketpair()
@@ -105,6 +106,14 @@ class Supervisor:
         if self._failure:
             raise CortenError(self._failure)
         return 0
+
+    def watch(self, fd: int, function: Callable[[], object] | None) -> None:
+        """Call `function` when `fd` is readable; None: no more."""
+        if self._by_fd.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+        if function is not None:
+            self._by_fd[fd] = function
+            self._poll.register(fd, select.POLLIN)
 
     # -- signals ------------------------------------------------------------------------------
 
@@ -175,10 +184,9 @@ class Supervisor:
             with suppress(BlockingIOError):  # silent: read already
                 self._signals[0].recv(4096)
             return
-        found = self._by_fd.get(fd)  # gone: the seat died in this very round
-        if found is not None:
-            seat, function = found
-            function(seat)
+        function = self._by_fd.get(fd)  # gone: the seat died in this very round
+        if function is not None:
+            function()
 
     # -- one worker ---------------------------------------------------------------------------
 
@@ -199,10 +207,8 @@ class Supervisor:
         seat.pid = pid
         seat.pidfd = os.pidfd_open(pid)
         seat.is_ready = seat.is_drained = False
-        self._by_fd[seat.pidfd] = (seat, self._died)
-        self._by_fd[ours.fileno()] = (seat, self._heard)
-        self._poll.register(seat.pidfd, select.POLLIN)
-        self._poll.register(ours, select.POLLIN)
+        self.watch(seat.pidfd, partial(self._died, seat))
+        self.watch(ours.fileno(), partial(self._heard, seat))
 
     def _child(self, seat: Seat, control: socket.socket, other: socket.socket, parent: int) -> int:
         """The worker's process from its first instruction to its exit code."""
@@ -242,7 +248,7 @@ class Supervisor:
         except OSError:  # silent: a worker that is gone says nothing more
             data = b""
         if not data:
-            self._forget(seat.control.fileno())
+            self.watch(seat.control.fileno(), None)
             return
         message = json.loads(data)
         if "failed" in message and not self._everyone_was_ready():
@@ -290,16 +296,12 @@ class Supervisor:
         self._elect()
 
     def _vacate(self, seat: Seat) -> None:
-        self._forget(seat.pidfd)
+        self.watch(seat.pidfd, None)
         os.close(seat.pidfd)
         if seat.control is not None:
-            self._forget(seat.control.fileno())
+            self.watch(seat.control.fileno(), None)
             seat.control.close()
         seat.pid, seat.pidfd, seat.control = 0, -1, None
-
-    def _forget(self, fd: int) -> None:
-        if self._by_fd.pop(fd, None) is not None:
-            self._poll.unregister(fd)
 
     def _kill(self, seat: Seat) -> None:
         """The end of patience."""

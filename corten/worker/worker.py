@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cython  # noqa: F401  (it is compiled: to call connections the short way)
 from cython.cimports.corten.endpoint.connection import Connection
@@ -81,8 +82,17 @@ class Worker(Loop):
     def add_link(self, driver: Driver, interface: Interface) -> None:
         """Serve a link: its driver, and the stack's interface on it."""
         self._breath.add_wire(driver, interface)
-        if driver.fileno() >= 0:
-            self._epoll.register(driver.fileno(), select.EPOLLIN)
+        for fd in driver.filenos():
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def renew(self, index: int, values: dict[str, Any], fds: list[int]) -> None:
+        """A link's far side came or went: its driver goes on with another queue."""
+        driver: Driver = self._breath.wires[index].driver
+        for fd in driver.filenos():
+            self._epoll.unregister(fd)
+        driver.renew(values, fds)
+        for fd in driver.filenos():
+            self._epoll.register(fd, select.EPOLLIN)
 
     def lead(self, leads: bool) -> None:
         """Whether this worker announces and answers for all workers of its links."""
@@ -207,7 +217,7 @@ class Worker(Loop):
         seconds = _PATIENCE_S
         if deadline != NEVER:
             seconds = min((deadline - time.monotonic_ns()) / 1e9, _PATIENCE_S)
-        if seconds <= 0:
+        if seconds <= 0 or self._breath.is_ready():
             self._poll(0)
             return
         self.collector.idle()

@@ -15,7 +15,8 @@ import pytest
 from bench.namespace import Namespace
 from corten.core.arena import checksum_of
 from corten.core.frame import CHECKSUM_GOOD, ReceiveBatch, TransmitBatch
-from corten.driver.device import TapDevice, open_tap
+from corten.driver.device import Wanted
+from corten.driver.tap_device import TapDevice, open_device
 from corten.endpoint.error import CortenError
 from tests.netns import namespace
 
@@ -32,8 +33,9 @@ def space() -> Iterator[Namespace]:
 
 def opened(space: Namespace, offload: bool = True, name: str = "") -> tuple[TapDevice, tap.Tap]:
     with space.inside():
-        device = open_tap(name, 1, host=["10.9.0.1/24"], ours=["10.9.0.2/24"], offload=offload)
-    return device, tap.Tap(device.queues[0], device.name, offload)
+        wanted = Wanted("tap", name, 1, ["10.9.0.1/24"], ["10.9.0.2/24"], 1500, offload)
+        device = open_device(wanted)
+    return device, tap.Tap(device.fds[0], device.name, offload)
 
 
 def answer(frame: bytes) -> bytes:
@@ -128,7 +130,7 @@ def test_a_removed_device_ends_the_link(space: Namespace) -> None:
 
 def test_a_closed_driver_takes_nothing(space: Namespace) -> None:
     device, _ = opened(space)
-    driver = tap.Tap(os.dup(device.queues[0]))
+    driver = tap.Tap(os.dup(device.fds[0]))
     driver.close()
     driver.close()
     assert driver.fileno() == -1
@@ -159,24 +161,25 @@ def test_what_is_created_goes_with_its_descriptors(space: Namespace) -> None:
         ({"name": "lo"}, "no multi-queue TAP"),
         ({"name": "a/b"}, "no name for a device"),
         ({"ours": ["127.0.0.1/8"]}, "127.0.0.1 is in use"),
-        ({"host": ["127.0.0.7/24"]}, "overlaps 127.0.0.1/8 on lo"),
+        ({"hosts": ["127.0.0.7/24"]}, "overlaps 127.0.0.1/8 on lo"),
     ],
 )
 def test_what_cannot_be_is_one_line(
     space: Namespace, options: dict[str, object], says: str
 ) -> None:
     with space.inside(), pytest.raises(CortenError, match=says) as caught:
-        open_tap(**options)  # type: ignore[arg-type]
+        open_device(Wanted(**{"driver": "tap", "mtu": 1500, **options}))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 
 def test_without_the_right_it_says_which(space: Namespace) -> None:
     script = (
         "import os\n"
-        "from corten.driver.device import open_tap\n"
+        "from corten.driver.device import Wanted\n"
+        "from corten.driver.tap_device import open_device\n"
         "from corten.endpoint.error import CortenError\n"
         "os.setgid(65534); os.setuid(65534)\n"
-        "try: open_tap()\n"
+        "try: open_device(Wanted('tap', mtu=1500))\n"
         "except CortenError as error: print(error)\n"
     )
     if os.geteuid() != 0:
@@ -187,4 +190,4 @@ def test_without_the_right_it_says_which(space: Namespace) -> None:
 def test_a_single_queue_device_is_refused(space: Namespace) -> None:
     space.ip("tuntap", "add", "dev", "single", "mode", "tap")
     with space.inside(), pytest.raises(CortenError, match="no multi-queue TAP"):
-        open_tap("single")
+        open_device(Wanted("tap", "single", mtu=1500))

@@ -1,0 +1,40 @@
+"""What the value of a link's option may be: functions that read it, or say what is wrong.
+
+An option is a function from its text to its value; ValueError with the rest of the sentence
+"link …: ring=x: …" for what it cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Option = Callable[[str], object]
+
+
+def number(low: int, high: int) -> Option:
+    """A whole number within bounds."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"a number from {low} to {high} is wanted")
+        return int(text)
+
+    return read
+
+
+def choice(*words: str) -> Option:
+    """One of a few words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"is {', '.join(words[:-1])} or {words[-1]}")
+        return text
+
+    return read
+
+
+def switch(text: str) -> bool:
+    """on or off."""
+    if text not in ("on", "off"):
+        raise ValueError("is on or off")
+    return text == "on"

@@ -1,0 +1,188 @@
+"""TAP and TUN devices: make or find one, open its queues, address the host's side, and undo it all.
+
+Strategy. Descriptors and their ioctls here; whatever needs netlink is described as a plain
+dictionary and done by a short-lived child (`corten.driver.netlink`), because pyroute2 takes 0.2 s
+to import and wants an event loop of its own. A device that we create is not persistent: it goes
+with its last descriptor, even if this process is killed. One that was there before keeps its place;
+only the host address that we added is taken away again.
+
+Rules. Every size and offload is set explicitly: a device remembers what its last owner set. Errors
+of the environment are one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+from contextlib import suppress
+
+from corten.driver.device import Device, Queue, Wanted, configure
+from corten.endpoint.error import CortenError
+
+TUN_NODE = "/dev/net/tun"
+QUEUES_MAX = 256
+MTU_MIN = 68  # what the kernel's TAP takes
+MTU_MAX = 65521
+QUEUE_LEN = 8192  # frames that wait for one queue; beyond it the kernel drops
+
+_TUNSETIFF = 0x400454CA
+_TUNSETOFFLOAD = 0x400454D0
+_TUNGETIFF = 0x800454D2
+_TUNSETVNETHDRSZ = 0x400454D8
+_IFF_TUN = 0x0001
+_IFF_TAP = 0x0002
+_IFF_MULTI_QUEUE = 0x0100
+_IFF_NO_PI = 0x1000
+_IFF_VNET_HDR = 0x4000
+_TUN_F_CSUM = 0x01
+_TUN_F_TSO4 = 0x02
+_TUN_F_TSO6 = 0x04
+_VNET_LEN = 10
+_NAME_MAX = 15
+
+
+class TapDevice(Device):
+    """A TAP or TUN with its queues open."""
+
+    def __init__(
+        self, wanted: Wanted, name: str, fds: list[int], created: bool, undo: dict[str, object]
+    ) -> None:
+        self.name = name
+        self.mtu = wanted.mtu
+        self.created = created
+        self.fds = fds
+        self._wanted = wanted
+        self._undo = undo
+
+    def queue(self, place: int) -> Queue:
+        wanted = self._wanted
+        values = {"offload": wanted.offload}
+        return Queue(wanted.driver, self.name, values, [self.fds[place]])
+
+    def close(self) -> None:
+        """Close the queues, and take the host's address from a device that stays."""
+        for fd in self.fds:
+            with suppress(OSError):  # silent: closed is closed
+                os.close(fd)
+        self.fds = []
+        if self._undo and not self.created:
+            with suppress(CortenError):  # silent: the device may be gone, its address too
+                configure(self._undo)
+        self._undo = {}
+
+
+def open_device(wanted: Wanted) -> TapDevice:
+    """Open the queues of a TAP or TUN (without a name: a new `corten0`, `corten1`, …), creating it
+    if it is not there; give the host's side its addresses, and bring it up."""
+    kind, name, mtu = wanted.driver, wanted.name, wanted.mtu
+    if not 1 <= wanted.queues <= QUEUES_MAX:
+        raise CortenError(
+            f"a {kind.upper()} has 1 to {QUEUES_MAX} queues, not {wanted.queues}: use fewer workers"
+        )
+    if not MTU_MIN <= mtu <= MTU_MAX:
+        raise CortenError(f"mtu={mtu}: a {kind.upper()} takes {MTU_MIN} to {MTU_MAX}")
+    if len(name) > _NAME_MAX:
+        raise CortenError(
+            f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one"
+        )
+    existed = bool(name) and _exists(name)
+    fds: list[int] = []
+    try:
+        for _ in range(wanted.queues):
+            fds.append(_open_node())
+            name = _attach(fds[-1], kind, name or "corten%d", existed)
+            _set_features(fds[-1], wanted.offload)
+        undo = configure(
+            {
+                "name": name,
+                "queues": wanted.queues,
+                "host": wanted.hosts,
+                "ours": wanted.ours,
+                "mtu": mtu,
+                "queue_len": QUEUE_LEN,
+            }
+        )
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return TapDevice(wanted, name, fds, not existed, undo or {})
+
+
+def _exists(name: str) -> bool:
+    try:
+        socket.if_nametoindex(name)
+    except OSError:  # silent: that is the answer
+        return False
+    return True
+
+
+def _open_node() -> int:
+    try:
+        return os.open(TUN_NODE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise CortenError(_node_advice(error)) from error
+
+
+def _node_advice(error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return (
+            f"no {TUN_NODE}: load it with `modprobe tun`, "
+            f"or start the container with --device {TUN_NODE}"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{TUN_NODE} may not be opened: run as root, or ask for `chmod 0666 {TUN_NODE}`"
+    return f"{TUN_NODE} cannot be opened: {error.strerror}"
+
+
+def _attach(fd: int, kind: str, name: str, existed: bool) -> str:
+    """Make `fd` a queue of the device; its name, with a pattern filled in."""
+    flags = (
+        (_IFF_TUN if kind == "tun" else _IFF_TAP) | _IFF_NO_PI | _IFF_VNET_HDR | _IFF_MULTI_QUEUE
+    )
+    request = bytearray(struct.pack("16sH22x", name.encode(), flags))
+    try:
+        fcntl.ioctl(fd, _TUNSETIFF, request)
+    except OSError as error:
+        raise CortenError(_attach_advice(kind, name, existed, error)) from error
+    return request[:16].rstrip(b"\0").decode()
+
+
+def _attach_advice(kind: str, name: str, existed: bool, error: OSError) -> str:
+    if error.errno == errno.EPERM and existed:
+        return (
+            f"{kind}:{name} belongs to another user: run as root, or make it yours with "
+            f"`ip tuntap add dev {name} mode {kind} multi_queue user $USER`"
+        )
+    if error.errno == errno.EPERM:
+        return (
+            f"a {kind.upper()} needs CAP_NET_ADMIN: run as root, in a namespace of your own "
+            "(`unshare -rn`), or on a device made with "
+            f"`ip tuntap add dev NAME mode {kind} multi_queue user $USER`"
+        )
+    if error.errno == errno.EBUSY:
+        return f"{kind}:{name} is in use by another program: stop it or choose another name"
+    if error.errno == errno.EINVAL and existed:
+        return (
+            f"{name} is there but is no multi-queue {kind.upper()}: choose another name, or make "
+            f"it with `ip tuntap add dev {name} mode {kind} multi_queue`"
+        )
+    if error.errno == errno.EINVAL:
+        return f"{name!r} is no name for a device: letters and digits, no slash or space"
+    return f"{kind}:{name} cannot be opened: {error.strerror}"
+
+
+def _set_features(fd: int, offload: bool) -> None:
+    """Header size and offloads, whatever the device's last owner left behind."""
+    features = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO6 if offload else 0
+    try:
+        fcntl.ioctl(fd, _TUNSETVNETHDRSZ, struct.pack("i", _VNET_LEN))
+        fcntl.ioctl(fd, _TUNSETOFFLOAD, features)
+    except OSError as error:
+        raise CortenError(
+            f"this kernel's TAP lacks checksum and segmentation offload ({error.strerror}): "
+            "use offload=off"
+        ) from error

@@ -1,0 +1,72 @@
+"""A link as a worker is given it: what was asked for, and its queue of the open device.
+
+A worker has its first links by inheritance; one that is added later comes as a message, its
+descriptors beside it. Both become an `Attachment`, and `attach` makes driver and interface of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from corten.driver.device import Device, Queue
+from corten.driver.kind import open_queue
+from corten.worker.link import Link
+
+
+@dataclass
+class Attachment:
+    """What one worker needs to serve one link."""
+
+    link: Link
+    queue: Queue
+    mac: str
+    mtu: int
+
+    @classmethod
+    def of(cls, link: Link, device: Device, place: int) -> Attachment:
+        """For the worker at `place` of its group; the descriptors stay the device's."""
+        mac = link.mac or device.mac or link.made_mac()
+        return cls(link, device.queue(place), mac, device.mtu)
+
+    def message(self) -> dict[str, Any]:
+        """As JSON can say it, but for the descriptors."""
+        return {**asdict(self), "queue": {**asdict(self.queue), "fds": []}}
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any], fds: list[int]) -> Attachment:
+        """The other end's `message`, and the descriptors that came with it."""
+        queue = Queue(**{**message["queue"], "fds": fds})
+        return cls(Link(**message["link"]), queue, message["mac"], message["mtu"])
+
+
+def attach(worker: Any, attachment: Attachment, leads: bool, first: bool = True) -> None:
+    """Serve the link. The queue's descriptors are the driver's from here on.
+
+    `leads`: this worker speaks for its fellows. `first`: nobody has used the link's addresses
+    before; the others use what a dead worker's successor takes.
+    """
+    link, queue = attachment.link, attachment.queue
+    driver = open_queue(queue)
+    interface = worker.stack.add_interface(
+        queue.name,
+        attachment.mac,
+        link.addresses,
+        attachment.mtu,
+        link.gateways,
+        driver.offload_checksum,
+        driver.offload_segmentation,
+        link.neighbours,
+        leads,
+        link.vlan,
+        link.is_ethernet,
+        link.slaac,
+        link.dad if first else "off",
+        link.acd and first,
+        hashlib.blake2s(link.stable.encode()).digest() if link.stable else None,
+        link.dhcp,
+    )
+    worker.add_link(driver, interface)
+    if link.dhcp:
+        worker.lease(interface, leads)
