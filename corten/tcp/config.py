@@ -62,7 +62,7 @@ class Config:
     a buffer's size alone (`receive_buffer`, `send_high_water`) fixes it: it does not grow.
     """
 
-    rto_min_ns: cython.longlong  # writable; RFC 6298 2.4 says 1 s; deployed stacks use 200 ms
+    rto_min_ns: cython.longlong  # writable; RTO exceeds SRTT by so much at least (`tcp/rtt`)
     rto_initial_ns: cython.longlong  # writable; RFC 6298 2.1
     rto_max_ns: cython.longlong  # writable; RFC 6298 2.5: at least 60 s
     r2_ns: cython.longlong  # writable; unacknowledged this long, the connection ends (SHLD-11)

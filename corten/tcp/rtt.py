@@ -31,15 +31,18 @@ def rtt_sample(
 @cython.cfunc
 @cython.exceptval(check=False)
 def compute_rto(tcb: Tcb, rto_min: cython.longlong, rto_max: cython.longlong) -> cython.void:
-    """RTO = SRTT + max(G, 4 RTTVAR), within its bounds: also what ends a back-off."""
+    """RTO = SRTT + max(G, 4 RTTVAR), within its bounds: also what ends a back-off.
+
+    The floor is one of the margin above SRTT, as with Linux and FreeBSD, so that of RTO too: on a
+    steady path of 100 ms a floor of RTO alone would let the timer expire with the tail loss probe
+    (RFC 8985 7.2: after two round trips), or before it, and cost the whole window.
+    """
     if tcb.srtt == 0:
         return
     spread: cython.longlong = 4 * tcb.rttvar
     spread = max(spread, GRANULARITY_NS)
-    rto: cython.longlong = tcb.srtt + spread
-    rto = max(rto, rto_min)
-    rto = min(rto, rto_max)
-    tcb.rto = rto
+    spread = max(spread, rto_min)
+    tcb.rto = min(tcb.srtt + spread, rto_max)
 
 
 @cython.cfunc

@@ -69,7 +69,7 @@ def grow(control: CongestionControl, begin: int, end: int) -> int:
     return control.window
 
 
-@pytest.mark.requirement("RFC 9438 4.2", "RFC 9438 4.6")
+@pytest.mark.requirement("RFC 9438 4.2", "RFC 9438 4.6", "RFC 9438 4.4", "RFC 9438 4.5")
 def test_cubic_returns_to_w_max_at_k_and_goes_beyond() -> None:
     """W_max = 100, cwnd = 70: K is 4.217 s."""
     control = Cubic(MSS, 100 * MSS)

@@ -23,7 +23,7 @@ def checked(frame: Ether) -> IP:
     return ip
 
 
-@pytest.mark.requirement("MUST-48", "MUST-49")
+@pytest.mark.requirement("MUST-48", "MUST-49", "SHLD-22")
 def test_of_a_connection() -> None:
     link = Link()
     link.stack.connect(THERE, 80, Handler, ttl=7, dscp=46)

@@ -48,7 +48,7 @@ class Hole:
         raise AssertionError(f"only {self.got} arrived: {self.sizes[-20:]}")
 
 
-@pytest.mark.requirement("RFC 4821 7.7", "RFC 8899 5.1.2")
+@pytest.mark.requirement("RFC 4821 7.7", "RFC 8899 5.1.2", "RFC 8899 4.3")
 def test_a_black_hole_is_survived() -> None:
     t = Trace(check=False, timestamps=False).established()
     hole = Hole(t, 1300)

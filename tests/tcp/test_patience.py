@@ -95,7 +95,7 @@ def test_a_probe_is_answered_where_we_are() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("MUST-21", "RFC 5482 3")
+@pytest.mark.requirement("MUST-21", "RFC 5482 3", "RFC 5482 3.1")
 def test_a_user_timeout_ends_what_nobody_acknowledges() -> None:
     t = Trace(check=False, user_timeout_ns=5 * NS).established()
     t.app.send(b"x")

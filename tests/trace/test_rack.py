@@ -54,7 +54,7 @@ def test_drops_at_the_end_of_a_flight() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("RFC 8985 9.1")
+@pytest.mark.requirement("RFC 8985 9.1", "RFC 8985 5.1")
 def test_a_lost_retransmission() -> None:
     """P1 and P2 of three are lost, and P1's retransmission too: it is sent a third time."""
     t = path()
@@ -108,7 +108,7 @@ def test_reordering_within_the_window_costs_nothing() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("RFC 8985 6.2 step 4")
+@pytest.mark.requirement("RFC 8985 6.2 step 4", "RFC 8985 3.3.1")
 def test_once_reordering_was_seen_three_are_not_enough() -> None:
     t = path()
     flight(t, 3)
@@ -123,7 +123,7 @@ def test_once_reordering_was_seen_three_are_not_enough() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("RFC 8985 6.2 step 4")
+@pytest.mark.requirement("RFC 8985 6.2 step 4", "RFC 8985 3.3.1")
 def test_a_dsack_widens_the_window_once_a_round_trip() -> None:
     """Two round trips that saw some: three quarters."""
     t = path()
@@ -141,7 +141,7 @@ def test_a_dsack_widens_the_window_once_a_round_trip() -> None:
     t.finish()
 
 
-@pytest.mark.requirement("RFC 8985 6.3")
+@pytest.mark.requirement("RFC 8985 6.3", "RFC 8985 6.1")
 def test_a_timeout_takes_the_first_and_what_is_as_old() -> None:
     """What was sent just before it is left alone (3.5)."""
     t = path()

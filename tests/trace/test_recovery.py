@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from corten.sim.script import Trace
-
-MSS = 1000
+from corten.sim.script import Trace, pattern
+from tests.tcp.test_segment_arrives import count
+from tests.trace.test_rack import MSS, RTT, at, path
 
 
 def flight(count: int, **options: object) -> Trace:
@@ -112,4 +112,82 @@ def test_what_is_written_in_a_recovery_is_not_sent_twice() -> None:
     t.expect(0, "P.", seq=61, data=10)
     t.app.send(bytes(10))
     t.expect(0, "P.", seq=71, data=10)
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 6582 4")
+def test_duplicates_after_a_time_out_start_no_recovery() -> None:
+    """Everything was late, not lost: what is sent again arrives a second time and is answered by
+    duplicate acknowledgements, which tell of no loss."""
+    t = flight(4, sack=False)
+    t.expect(200, ".", seq=1, data=MSS)
+    t.send(10, ".", ack=1 + 4 * MSS)
+    t.app.send(bytes(10 * MSS))
+    beyond = 4
+    for _ in range(4):
+        beyond += len(t.heard())
+        t.send(1, ".", ack=1 + 4 * MSS)
+    begins = [(s.seq - (t.flow.iss or 0) - 1) // MSS for s in t.heard()]
+    assert begins == list(range(beyond, beyond + len(begins)))
+    assert count(t, "fast_retransmits") == 0
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 6675 5.1")
+def test_a_time_out_in_recovery_keeps_what_was_sacked() -> None:
+    """The retransmission is lost too. What was SACKed is not sent again, and what is told of the
+    flight from before the time-out begins no other recovery."""
+    t = path(congestion="reno")
+    t.app.send(pattern(at(0), 10 * MSS))
+    assert len(t.heard()) == 10
+    t.send(RTT, ".", ack=at(0), sack=[(at(1), at(5))])
+    t.expect(0, ".", seq=at(0), data=MSS)
+    threshold = t.app.connection.info()["ssthresh"]
+    t.expect(300, ".", seq=at(0), data=MSS)
+    info = t.app.connection.info()
+    assert (info["recovery"], info["cwnd"], info["sacked"]) == ("loss", MSS, 4 * MSS)
+    t.send(RTT, ".", ack=at(5))
+    t.expect(0, ".", seq=at(5), data=MSS)
+    t.expect(0, ".", seq=at(6), data=MSS)
+    t.send(RTT, ".", ack=at(7))
+    t.heard()
+    t.send(RTT, ".", ack=at(10))
+    t.expect_nothing(3000)
+    assert t.app.connection.info()["ssthresh"] == threshold
+    assert count(t, "fast_retransmits") == 1
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 6937 3")
+def test_the_window_comes_down_with_what_is_delivered() -> None:
+    """One of ten is lost: what goes out is ssthresh / RecoverFS of what is delivered, and the first
+    retransmission at once."""
+    t = path(congestion="reno")
+    t.app.send(pattern(at(0), 40 * MSS))
+    assert len(t.heard()) == 10
+    sent = [len(t.heard())]
+    for k in range(1, 10):
+        t.send(1, ".", ack=at(0), sack=[(at(1), at(k + 1))])
+        sent.append(len(t.heard()))
+    # two by limited transmit, the retransmission; then none until 12 in flight have become 6
+    assert sent[1:] == [1, 1, 1, 0, 0, 0, 1, 1, 1]
+    assert t.app.connection.info()["ssthresh"] == t.app.connection.info()["cwnd"] == 6 * MSS
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 6937 3")
+def test_below_ssthresh_it_fills_by_one_segment_more_than_was_delivered() -> None:
+    """Seven of ten are lost: the network is nearly empty, and the bound keeps a burst out of it."""
+    t = path(congestion="reno")
+    t.app.send(pattern(at(0), 40 * MSS))
+    assert len(t.heard()) == 10
+    for k in (7, 8, 9):
+        t.send(1, ".", ack=at(0), sack=[(at(7), at(k + 1))])
+    assert [s.seq - (t.flow.iss or 0) for s in t.heard()] == [at(10), at(11), at(0)]
+    sent = []
+    for k in range(1, 7):
+        t.send(RTT if k == 1 else 1, ".", ack=at(k), sack=[(at(7), at(10))])
+        sent.append(len(t.heard()))
+    assert sent == [1, 2, 2, 2, 2, 2]
+    assert t.app.connection.info()["ssthresh"] == t.app.connection.info()["cwnd"] == 6 * MSS
     t.finish()

@@ -67,6 +67,42 @@ def test_frto_finds_a_loss_real() -> None:
     t.finish()
 
 
+def timed_out_with_sack() -> Trace:
+    """Ten segments and a probe of new data, and no word of any: the first goes again."""
+    t = path(congestion="reno")
+    t.app.send(pattern(at(0), 40 * MSS))
+    assert len(t.heard()) == 10
+    t.expect(2 * RTT + 2, ".", seq=at(10), data=MSS)
+    t.expect(300, ".", seq=at(0), data=MSS)
+    t.send(10, ".", ack=at(1))
+    t.expect(0, ".", seq=at(11), data=MSS)
+    t.expect(0, ".", seq=at(12), data=MSS)
+    return t
+
+
+@pytest.mark.requirement("RFC 5682 3.1")
+def test_frto_with_sack() -> None:
+    """Step 3b: what was never sent again is SACKed; the time-out was a mistake."""
+    t = timed_out_with_sack()
+    t.send(1, ".", ack=at(1), sack=sacked(2))
+    assert count(t, "spurious_recoveries") == 1
+    t.expect_nothing()
+    assert window(t) == 10 * MSS
+    t.finish()
+
+
+@pytest.mark.requirement("RFC 5682 3.1")
+def test_frto_with_sack_finds_a_loss_real() -> None:
+    """Step 3a: only what was sent after the time-out is SACKed; the rest is lost."""
+    t = timed_out_with_sack()
+    t.send(RTT, ".", ack=at(1), sack=sacked(11))
+    t.expect(0, ".", seq=at(1), data=MSS)
+    assert count(t, "spurious_recoveries") == 0
+    assert window(t) <= 3 * MSS
+    t.heard()
+    t.finish()
+
+
 @pytest.mark.requirement("RFC 3522 3.2")
 def test_an_old_timestamp_takes_a_timeout_back() -> None:
     """The first acknowledgement echoes what was sent before the retransmission."""

@@ -77,6 +77,7 @@ def test_a_reply_as_scapy_writes_it() -> None:
     assert read.authorities == [Record("example.com", SOA, 99, 77)]
 
 
+@pytest.mark.requirement("RFC 1035 4.1")
 def test_what_is_written_is_read_again() -> None:
     records = [Record("a.b", A, 60, "192.0.2.9"), Record("a.b", CNAME, 1, "c.d")]
     message = Message(9, RESPONSE, "a.b", A, records, udp_len=512)
@@ -112,7 +113,7 @@ MALFORMED: dict[str, bytes] = {
 }
 
 
-@pytest.mark.requirement("RFC 9267")
+@pytest.mark.requirement("RFC 9267", "RFC 1035 4.1")
 @pytest.mark.parametrize("octets", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed(octets: bytes) -> None:
     with pytest.raises(DnsMalformed):
