@@ -3,7 +3,8 @@
 One relay (`relay.c`) stands between two ends and gives delay, rate, a queue and seeded loss. Three
 pairs run for each round trip and loss: kernel to kernel, Corten to kernel, kernel to Corten; with
 loss at the same time, each over a relay of its own with the same seed, so that their figures are
-from the same moment. The ends hang on TAP devices. Corten holds its device's descriptor itself, so
+from the same moment (from 1 % on also with the other round trips and losses, since such flows are
+thin). The ends hang on TAP devices. Corten holds its device's descriptor itself, so
 the relay listens on that device by AF_PACKET. No offloads: the relay moves segments of the MTU.
 
 A figure is goodput as the receiving application counts it, over SECONDS from the first octet.
@@ -39,6 +40,7 @@ _BUFFER = 1 << 26
 _QUEUE_LEN = "10000"
 _ETH_P_ALL = 0x0003
 SENDER, RECEIVER = "10.9.0.1", "10.9.0.2"
+THIN_LOSS = 0.01
 PAIRS = ("kernel-kernel", "corten-kernel", "kernel-corten")
 
 
@@ -152,6 +154,13 @@ class Running:
         return {"goodput": counted["octets"] * 8 / counted["seconds"], **relayed}
 
 
+def _groups(cells: list[Cell]) -> list[list[Cell]]:
+    """What runs at the same time: thin flows, those that lose 1 % and more, keep no core busy."""
+    thin = [cell for cell in cells if cell.loss >= THIN_LOSS]
+    groups = [thin] if thin else []
+    return groups + [[cell] for cell in cells if cell.loss < THIN_LOSS]
+
+
 class Goodput:
     """All rounds of all cells."""
 
@@ -159,27 +168,32 @@ class Goodput:
         self.options, self.relay = options, relay
         self.runs: list[dict[str, Any]] = []
 
-    def round(self, cell: Cell, number: int) -> None:
-        """One figure of each pair; all void when the machine was taken away meanwhile."""
+    def round(self, cells: list[Cell], number: int) -> None:
+        """One figure of each pair of each cell; all void when the machine was taken away meanwhile.
+        Cells with loss run at the same time."""
         for _ in range(self.options.attempts):
             watch = machine.Watch([0, 1])
-            results = self._together(cell, number) if cell.loss else self._in_turn(cell, number)
+            if cells[0].loss:
+                results = self._together(cells, number)
+            else:
+                results = [self._in_turn(cell, number) for cell in cells]
             steal = watch.stop([]).steal_share()
             void = f"steal {steal:.1%}" if steal > 0.03 else None
-            record = {"rtt_ms": cell.rtt_ms, "loss": cell.loss, "round": number, "void": void}
-            self.runs.append(record | {"pairs": results})
-            print(
-                f"{number + 1:3} {cell.name():14} " + _line(results) + f"  {void or ''}", flush=True
-            )
+            for cell, pairs in zip(cells, results, strict=True):
+                record = {"rtt_ms": cell.rtt_ms, "loss": cell.loss, "round": number, "void": void}
+                self.runs.append(record | {"pairs": pairs})
+                text = f"{number + 1:3} {cell.name():14} {_line(pairs)}  {void or ''}"
+                print(text, flush=True)
             if void is None:
                 return
 
-    def _together(self, cell: Cell, number: int) -> dict[str, Any]:
+    def _together(self, cells: list[Cell], number: int) -> list[dict[str, Any]]:
+        options = self.options
         running = [
-            Running(p, cell, self.options.seconds, number + 1, self.relay)
-            for p in self.options.pairs
+            [Running(p, cell, options.seconds, number + 1, self.relay) for p in options.pairs]
+            for cell in cells
         ]
-        return {r.pair: r.result() for r in running}
+        return [{r.pair: r.result() for r in pairs} for pairs in running]
 
     def _in_turn(self, cell: Cell, number: int) -> dict[str, Any]:
         """Without loss a pair uses much of a core: one after the other, each round from another."""
@@ -239,11 +253,12 @@ def main() -> int:
         compile_program(os.path.join(_HERE, "relay.c"), relay)
         bench = Goodput(options, relay)
         for number in range(options.rounds):
-            for cell in cells:
+            for group in _groups(cells):
                 try:
-                    bench.round(cell, number)
+                    bench.round(group, number)
                 except (NamespaceError, ProcessError, OSError) as error:
-                    print(f"{number + 1:3} {cell.name():14} failed: {error}", flush=True)
+                    names = "; ".join(cell.name() for cell in group)
+                    print(f"{number + 1:3} {names} failed: {error}", flush=True)
     _publish(bench, cells)
     return 0
 

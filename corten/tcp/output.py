@@ -437,7 +437,7 @@ def resend(
     if fin and sent == octets:
         taken += 1
     flight: Flight = flight_of(host, tcb)
-    note_resent(tcb, repair_of(tcb), taken, now)
+    note_resent(tcb, repair_of(tcb), seq, taken, now)
     flight.mark_sent(seq, seq_add(seq, taken), tcb.snd_una, now)
     tcb.sent_at = now
     if tcb.rtx_at == 0 or seq == tcb.snd_una:

@@ -40,6 +40,7 @@ class Repair:
     undo_at: cython.uint  # SND.UNA when it began
     undo_len: cython.uint  # octets sent again in it whose duplicates were not reported
     has_resent: cython.bint
+    resent_end: cython.uint  # where what was sent again ends at the most
     retransmit_ts: cython.uint  # RetransmitTS: TSval of the first segment sent again
     prior_flight: cython.uint  # FlightSize when it began
     srtt_prev: cython.longlong  # before a timeout; 0: nothing to adapt
@@ -65,6 +66,7 @@ class Repair:
         self.prr_delivered = self.prr_resent = self.recover_fs = 0
         self.may_undo = self.has_resent = False
         self.undo_at = self.undo_len = self.retransmit_ts = self.prior_flight = 0
+        self.resent_end = 0
         self.srtt_prev = self.rttvar_prev = 0
         self.adapt_seq = 0
         self.dsack_seen = False

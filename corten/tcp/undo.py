@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.limit import GRANULARITY_NS
-from cython.cimports.corten.core.serial import seq_ge, seq_lt, seq_sub
+from cython.cimports.corten.core.serial import seq_add, seq_ge, seq_lt, seq_sub
 from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.flight import Flight, News
 from cython.cimports.corten.tcp.host import TcpHost
@@ -25,11 +25,17 @@ from cython.cimports.corten.wire.tcp import Segment
 @cython.cfunc
 @cython.exceptval(check=False)
 def begin_episode(tcb: Tcb, repair: Repair) -> cython.void:
-    """Loss recovery begins (RFC 3522 3.2 (1), RFC 4015 3.1 (0)); not again while it goes on."""
+    """Loss recovery begins (RFC 3522 3.2 (1), RFC 4015 3.1 (0)); not again while it goes on.
+
+    What was sent again before, by the last recovery or as a probe, may still be on its way: the
+    acknowledgement of it echoes what is older than anything this recovery sends, and its D-SACK
+    speaks of it. Neither says a thing of this recovery, so both are counted in.
+    """
     repair.may_undo = True
-    repair.has_resent = False
+    if not repair.has_resent or not seq_lt(tcb.snd_una, repair.resent_end):
+        repair.has_resent = False
+        repair.undo_len = 0
     repair.undo_at = tcb.snd_una
-    repair.undo_len = 0
     repair.prior_flight = seq_sub(tcb.snd_nxt, tcb.snd_una)
     repair.srtt_prev = 0
     repair.episodes += 1
@@ -37,9 +43,14 @@ def begin_episode(tcb: Tcb, repair: Repair) -> cython.void:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def note_resent(tcb: Tcb, repair: Repair, length: cython.uint, now: cython.longlong) -> cython.void:
-    """`length` octets are being sent again; the first of an episode leave their timestamp
-    (RetransmitTS, RFC 3522 3.2 (2))."""
+def note_resent(
+    tcb: Tcb, repair: Repair, seq: cython.uint, length: cython.uint, now: cython.longlong
+) -> cython.void:
+    """`length` octets from `seq` are being sent again; the first of an episode leave their
+    timestamp (RetransmitTS, RFC 3522 3.2 (2))."""
+    end: cython.uint = seq_add(seq, length)
+    if not repair.has_resent or seq_lt(repair.resent_end, end):
+        repair.resent_end = end
     repair.resent_len += length
     repair.prr_resent += length
     repair.undo_len += length

@@ -119,3 +119,49 @@ def test_an_old_timestamp_takes_a_timeout_back() -> None:
     t.expect_nothing(20)
     assert window(t) >= 10 * size
     t.finish()
+
+
+@pytest.mark.requirement("RFC 3522 3.2")
+def test_what_an_earlier_recovery_sent_again_says_nothing_of_this_one() -> None:
+    """A recovery ends while a segment from beyond its end, lost and sent again in it, is still on
+    its way. Another begins, and then that one's acknowledgement comes: it echoes what is older than
+    all that this recovery has sent, and yet its loss was real."""
+    t = Trace(congestion="reno", delayed_ack_ns=10**6).syn_received(mss=MSS, sack_ok=True, ts=True)
+    t.send(RTT, ".", seq=1, ack=1)
+    size = MSS - 12
+
+    def begin(k: int) -> int:
+        return 1 + k * size
+
+    def acknowledge(after: float, k: int, echo: int, *runs: tuple[int, int]) -> None:
+        blocks = [(begin(a), begin(b)) for a, b in runs]
+        stamps = (t.flow.stamp_base + 500, echo)
+        t.send(after, ".", ack=begin(k), sack=blocks, ts=stamps)
+
+    def sent() -> dict[int, int]:
+        """Which segments, and their timestamps."""
+        found = {}
+        for segment in t.heard():
+            assert segment.options.timestamps is not None
+            number = (segment.seq - (t.flow.iss or 0) - 1) // size
+            found[number] = segment.options.timestamps[0]
+        return found
+
+    t.app.send(pattern(1, 60 * size))
+    first = sent()
+    for k in range(2, 11):  # all but the first have arrived
+        acknowledge(1 if k > 2 else RTT, 0, first[1], (1, k))
+    assert {0, 12, 13, 14} <= set(sent())
+    acknowledge(RTT - 10, 0, first[1], (13, 14), (1, 10))
+    again = sent()
+    assert {0, 12} <= set(again)
+    acknowledge(1, 0, first[1], (13, 15), (1, 10))
+    acknowledge(RTT, 12, again[0], (13, 15))
+    assert t.app.connection.info()["recovery"] == "disorder"
+    acknowledge(40, 12, again[0], (16, 19), (13, 15))
+    assert 15 in sent() and t.app.connection.info()["recovery"] == "fast"
+    reduced = window(t)
+    acknowledge(20, 15, again[12], (16, 19))
+    assert count(t, "spurious_recoveries") == 0 and window(t) == reduced
+    t.heard()
+    t.finish()
