@@ -26,9 +26,9 @@ class Steering:
     place: cython.int  # this worker's among those of the link
     gathers: cython.bint  # whether all fragments between two addresses come to one worker
 
-    def __init__(self, place: int = 0) -> None:
+    def __init__(self, place: int = 0, gathers: bool = False) -> None:
         self.place = place
-        self.gathers = False
+        self.gathers = gathers
 
     @cython.ccall
     def worker_of(

@@ -59,12 +59,12 @@ def test_a_full_bucket_sticks(hash: int) -> None:
 
 
 def test_two_hundred_and_fifty_four_do_not_stick() -> None:
-    presence = Presence(bytearray(64))
+    presence, hash = Presence(bytearray(64)), 0x0102_0300_0000_0000  # three octets, not one
     for _ in range(254):
-        presence.opened(7)
+        presence.opened(hash)
     for _ in range(254):
-        presence.closed(7)
-    assert not presence.may_own(7)
+        presence.closed(hash)
+    assert not presence.may_own(hash)
 
 
 def test_the_length_is_a_power_of_two() -> None:
