@@ -60,10 +60,17 @@ class Assembly:
         """[to + offset] = the low `size` octets of `source`."""
         self._add(0x63 | _SIZES[size], to, source, offset, 0)
 
-    def load_packet(self, offset: int, size: int) -> None:
-        """r0 = `size` octets of a socket filter's packet, in host order; the program ends with 0
-        where there are none. r6 must be the context."""
-        self._add(0x20 | _SIZES[size], 0, 0, 0, offset)
+    def load_packet(self, offset: int, size: int, index: int | None = None) -> None:
+        """r0 = `size` octets of a socket filter's packet, in host order, at `offset`, or so far
+        behind what the register `index` says; the program ends with 0 where there are none. r6 must
+        be the context, r1 to r5 are destroyed."""
+        mode = 0x20 if index is None else 0x40
+        self._add(mode | _SIZES[size], 0, index or 0, 0, offset)
+
+    def load_number(self, to: int, value: int) -> None:
+        """to = a number of 64 bits. Two slots."""
+        self._add(0x18, to, 0, 0, value & 0xFFFF_FFFF)
+        self._add(0, 0, 0, 0, value >> 32)
 
     def set(self, operation: str, to: int, value: int, narrow: bool = False) -> None:
         """to = to OPERATION value (`mov`: = value); `narrow`: on 32 bits, the rest zero."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corten.driver.device import Device, Queue, Wanted
-from corten.driver.option import Option
+from corten.driver.option import Option, choice
 
 if TYPE_CHECKING:
     from corten.driver.driver import Driver
@@ -33,10 +33,18 @@ class Kind:
     options: dict[str, Option] = field(default_factory=dict)  # of this driver alone
 
 
+_OF_TAP: dict[str, Option] = {"steering": choice("auto", "program", "learnt")}
+
 KINDS: dict[str, Kind] = {
-    "tap": Kind("tap_device", "tap", has_host=True, mtu=1500),
+    "tap": Kind("tap_device", "tap", has_host=True, mtu=1500, options=_OF_TAP),
     "tun": Kind(
-        "tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True, mtu=1500
+        "tap_device",
+        "tap",
+        is_ethernet=False,
+        has_stations=False,
+        has_host=True,
+        mtu=1500,
+        options=_OF_TAP,
     ),
 }
 

@@ -6,8 +6,13 @@ to import and wants an event loop of its own. A device that we create is not per
 with its last descriptor, even if this process is killed. One that was there before keeps its place;
 only the host address that we added is taken away again.
 
-Rules. Every size and offload is set explicitly: a device remembers what its last owner set. Errors
-of the environment are one line that says what to do.
+Which queue a packet comes out of is decided by a program of ours (`corten.driver.steering_program`)
+where the kernel takes one from us, else by what the device has learnt from our writing. A queue's
+number is the order in which it was attached; this process keeps all of them open, so a worker that
+dies moves nobody's flows.
+
+Rules. Every size, offload and program is set explicitly: a device remembers what its last owner set.
+Errors of the environment are one line that says what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +23,9 @@ import os
 import socket
 import struct
 from contextlib import suppress
+from typing import Any
 
+from corten.driver import steering_program
 from corten.driver.device import Device, Queue, Wanted, configure
 from corten.endpoint.error import CortenError
 
@@ -32,6 +39,8 @@ _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
 _TUNGETIFF = 0x800454D2
 _TUNSETVNETHDRSZ = 0x400454D8
+_TUNSETSTEERINGEBPF = 0x800454E0
+_NO_PROGRAM = -1
 _IFF_TUN = 0x0001
 _IFF_TAP = 0x0002
 _IFF_MULTI_QUEUE = 0x0100
@@ -48,22 +57,40 @@ class TapDevice(Device):
     """A TAP or TUN with its queues open."""
 
     def __init__(
-        self, wanted: Wanted, name: str, fds: list[int], created: bool, undo: dict[str, object]
+        self,
+        wanted: Wanted,
+        name: str,
+        fds: list[int],
+        created: bool,
+        undo: dict[str, object],
+        keys: list[int] | None = None,
     ) -> None:
+        assert len(fds) == wanted.queues, "a queue's number is its place among them"
         self.name = name
         self.mtu = wanted.mtu
         self.created = created
         self.fds = fds
+        self.keys = keys  # of the steering program; None: the device learns
         self._wanted = wanted
         self._undo = undo
 
     def queue(self, place: int) -> Queue:
         wanted = self._wanted
-        values = {"offload": wanted.offload}
+        values: dict[str, Any] = {"offload": wanted.offload}
+        if self.keys is not None:
+            values["steering"] = {
+                "kind": "spread",
+                "place": place,
+                "keys": self.keys,
+                "queues": len(self.fds),
+            }
         return Queue(wanted.driver, self.name, values, [self.fds[place]])
 
     def close(self) -> None:
-        """Close the queues, and take the host's address from a device that stays."""
+        """Close the queues, and take the host's address from a device that stays, and our program."""
+        if self.keys is not None and self.fds and not self.created:
+            _set_program(self.fds[0], _NO_PROGRAM)
+        self.keys = None
         for fd in self.fds:
             with suppress(OSError):  # silent: closed is closed
                 os.close(fd)
@@ -95,6 +122,7 @@ def open_device(wanted: Wanted) -> TapDevice:
             fds.append(_open_node())
             name = _attach(fds[-1], kind, name or "corten%d", existed)
             _set_features(fds[-1], wanted.offload)
+        keys = _steer(fds, kind, wanted.options.get("steering", "auto"))
         undo = configure(
             {
                 "name": name,
@@ -109,7 +137,7 @@ def open_device(wanted: Wanted) -> TapDevice:
         for fd in fds:
             os.close(fd)
         raise
-    return TapDevice(wanted, name, fds, not existed, undo or {})
+    return TapDevice(wanted, name, fds, not existed, undo or {}, keys)
 
 
 def _exists(name: str) -> bool:
@@ -186,3 +214,34 @@ def _set_features(fd: int, offload: bool) -> None:
             f"this kernel's TAP lacks checksum and segmentation offload ({error.strerror}): "
             "use offload=off"
         ) from error
+
+
+def _steer(fds: list[int], kind: str, how: str) -> list[int] | None:
+    """Who decides which queue a packet takes: our program, whose keys are answered, or what the
+    device learns. `auto`: the program where there is something to decide and it may be loaded."""
+    if how == "program" or (how == "auto" and len(fds) > 1):
+        keys = steering_program.make_keys()
+        try:
+            program = steering_program.load(keys, len(fds), kind == "tap")
+        except CortenError:
+            if how == "program":
+                raise
+        else:
+            try:
+                if _set_program(fds[0], program):
+                    return keys
+            finally:
+                os.close(program)  # the device holds it
+            if how == "program":
+                raise CortenError(f"this kernel's {kind.upper()} takes no steering=program: use learnt")
+    _set_program(fds[0], _NO_PROGRAM)
+    return None
+
+
+def _set_program(fd: int, program: int) -> bool:
+    """Let a program choose queues, or none; whether the device knows of such things."""
+    try:
+        fcntl.ioctl(fd, _TUNSETSTEERINGEBPF, struct.pack("i", program))
+    except OSError:  # silent: a kernel before 4.16 learns, and has nothing to take back
+        return False
+    return True

@@ -52,6 +52,21 @@ class Exchange:
         return False
 
     @cython.cfunc
+    def give_back(
+        self,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """A frame that nobody owns and that would begin something here, though the wire gave it to
+        another worker: True when that one has it now, for whatever follows will reach it too."""
+        return False
+
+    @cython.cfunc
     def gather(
         self,
         datagram_hash: cython.ulonglong,

@@ -16,6 +16,7 @@ from cython.cimports.corten.ip.membership import Membership
 from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.neighbour_table import NeighbourTable
 from cython.cimports.corten.ip.probation import Claim, Duplicates
+from cython.cimports.corten.ip.steering import Steering
 from cython.cimports.corten.wire.address_field import in_prefix, is_link_local_v6, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, is_source_v6
@@ -116,6 +117,7 @@ class Interface:
     timer: cython.int  # of the stack's wheel …
     armed_at: cython.longlong  # … and for when it is set
     other_end: Neighbour | None  # of a link without Ethernet: everybody's next hop
+    steering: Steering  # writable; which worker's queue what arrives comes out of
 
     def __init__(
         self,
@@ -162,6 +164,7 @@ class Interface:
         self.timer = -1
         self.armed_at = NEVER
         self.other_end = None
+        self.steering = Steering()
         self.gateways = []
         for text in [gateway] if isinstance(gateway, str) else gateway or []:
             self._add_gateway(text)

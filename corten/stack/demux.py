@@ -85,7 +85,8 @@ class Demux:
             reason: cython.int = self._frame(batch, i, now)
             if reason != ACCEPTED and reason != SEGMENT_DONE:
                 interface.counters.add(reason)
-        interface.counters.add(FRAMES_IN, batch.count)
+        if tried == 0 or interface.is_loopback:  # else they were counted where they arrived
+            interface.counters.add(FRAMES_IN, batch.count)
 
     @cython.cfunc
     def _frame(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:

@@ -13,6 +13,7 @@ from cython.cimports.corten.core.field import get8, get16, get32
 from cython.cimports.corten.core.frame import CHECKSUM_GOOD, ReceiveBatch
 from cython.cimports.corten.ip.cause import cause_of
 from cython.cimports.corten.ip.echo import EchoHost
+from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.stack.arrival import Arrival
 from cython.cimports.corten.tcp.emit import refuse
 from cython.cimports.corten.tcp.handshake import listen_arrives, syn_sent_arrives
@@ -118,6 +119,8 @@ class Transport:
             return HANDED_OVER
         listener: Listener | None = host.find_listener(seg)
         if listener is not None:
+            if self.arrival.tried != 0 and ended is None and self._give_back(batch, i):
+                return HANDED_OVER  # a filter was wrong: what begins, begins where it arrived
             return listen_arrives(host, listener, seg, flow_hash, ended, now)
         if ended is not None:
             return time_wait_arrives(host, ended, seg, now)  # nobody would reopen it
@@ -179,14 +182,28 @@ class Transport:
         self, batch: ReceiveBatch, i: cython.Py_ssize_t, flow_hash: cython.ulonglong
     ) -> cython.bint:
         """Whether the fragment in frame i is for another worker to put together, and is there."""
-        if self.host.exchange.workers < 2 or self.arrival.tried != 0:
+        interface: Interface = self.arrival.interface
+        if self.host.exchange.workers < 2 or self.arrival.tried != 0 or interface.steering.gathers:
             return False
         return self.host.exchange.gather(
             flow_hash,
             batch.arena,
             batch.frame_at[i],
             batch.frame_len[i],
+            interface.index,
+        )
+
+    @cython.cfunc
+    def _give_back(self, batch: ReceiveBatch, i: cython.Py_ssize_t) -> cython.bint:
+        """Whether the worker that got frame i from the wire has it again."""
+        return self.host.exchange.give_back(
+            batch.arena,
+            batch.frame_at[i],
+            batch.frame_len[i],
+            batch.frame_flags[i],
+            batch.frame_gso[i],
             self.arrival.interface.index,
+            self.arrival.tried,
         )
 
     @cython.cfunc

@@ -13,6 +13,7 @@ from cython.cimports.corten.endpoint.datagram import (
 )
 from cython.cimports.corten.ip.packet import FRAGMENTS_MAX, fragments_of, may_wait
 from cython.cimports.corten.ip.path import DEFAULT_TTL, Path
+from cython.cimports.corten.ip.steering import Steering
 from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.udp.port import (
     ERRORS_MAX,
@@ -254,9 +255,16 @@ def bind_endpoint(
     _set_addresses(endpoint, address, peer)
     endpoint.local_port = port
     if port == 0:
-        host.free_port(endpoint)
+        host.free_port(endpoint, _steering_of(endpoint))
     host.register(endpoint)
     return endpoint
+
+
+@cython.cfunc
+def _steering_of(endpoint: UdpEndpoint) -> Steering:
+    """Of the link to the fixed peer; without one, answers come from anywhere to anywhere."""
+    path: Path | None = endpoint.path
+    return Steering() if path is None else path.interface.steering
 
 
 @cython.cfunc

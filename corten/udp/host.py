@@ -18,6 +18,7 @@ from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.identification import Identification
 from cython.cimports.corten.ip.packet import Outgoing
 from cython.cimports.corten.ip.route import RouteTable
+from cython.cimports.corten.ip.steering import Steering
 from cython.cimports.corten.udp.port import EVENT_ERROR, Port
 from cython.cimports.corten.wire.ipv4 import PROTOCOL_UDP
 from cython.cimports.corten.wire.udp import Udp
@@ -26,8 +27,6 @@ from corten.endpoint.error import CortenError
 from corten.wire.address import format_address, parse_address
 
 if not cython.compiled:
-    EPHEMERAL_FIRST = 1024  # RFC 6056 3.2: all that are not well known
-    EPHEMERAL_COUNT = 64512
     NAMES_MAX = 4096
     PROTOCOL_SHIFT = 32  # in the hash's word of ports: no UDP flow has the hash of a TCP one
 
@@ -61,6 +60,7 @@ class UdpHost:
     _secret: Siphash
     _chance: Chance
     _names: dict  # (high, low) -> text
+    _anywhere: Steering
     _addresses: dict  # text -> (high, low)
 
     def __init__(
@@ -96,6 +96,7 @@ class UdpHost:
         self._secret = secret
         self._chance = chance
         self._names = {}
+        self._anywhere = Steering()
         self._addresses = {}
 
     def start(self, now: int, loop: object) -> None:
@@ -232,27 +233,41 @@ class UdpHost:
             del self._bound[port.local_port]
 
     @cython.cfunc
-    def free_port(self, port: Port) -> cython.void:
+    def free_port(self, port: Port, steering: Steering) -> cython.void:
         """Give an endpoint a local port by chance (RFC 6056 3.3.1; RFC 5452 9.2: as hard to guess
-        as the secret): one that no worker of the group has."""
+        as the secret): one that no worker of the group has, and of those one with which `steering`
+        brings its peer's answers here."""
+        if not self._find_port(port, steering) and not self._find_port(port, self._anywhere):
+            raise CortenError("no UDP port is free: close endpoints, or add an address")
+
+    @cython.cfunc
+    def _find_port(self, port: Port, steering: Steering) -> cython.bint:
+        """Whether one of the ports that `steering` names is free; the endpoint then has it."""
+        count: cython.ulonglong = steering.begin(
+            PROTOCOL_UDP,
+            port.remote_high,
+            port.remote_low,
+            port.remote_port,
+            port.local_high,
+            port.local_low,
+        )
         drawn: cython.ulonglong = self._secret.words2_4(
             self._chance.next64(), self.live, port.remote_high, port.remote_low, port.remote_port
         )
-        count: cython.ulonglong = EPHEMERAL_COUNT
-        start: cython.int = cython.cast(cython.int, drawn % count)
+        start: cython.ulonglong = drawn % count
         self._take_flow_of(port)
-        i: cython.int
-        for i in range(EPHEMERAL_COUNT):
-            number: cython.uint = EPHEMERAL_FIRST + (start + i) % EPHEMERAL_COUNT
-            if self._bound.get(number) is not None:
+        i: cython.ulonglong
+        for i in range(count):
+            number: cython.uint = steering.port(cython.cast(cython.longlong, (start + i) % count))
+            if number == 0 or self._bound.get(number) is not None:
                 continue
             if self.exchange.is_elsewhere(self.port_hash(number)):
                 continue
             if port.is_connected and self._is_taken(port, number):
                 continue
             port.local_port = number
-            return
-        raise CortenError("no UDP port is free: close endpoints, or add an address")
+            return True
+        return False
 
     @cython.cfunc
     def _take_flow_of(self, port: Port) -> cython.void:

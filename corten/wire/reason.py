@@ -98,6 +98,7 @@ if not cython.compiled:
     ICMP_ECHO_REPLIES = 86
     ICMP_ERRORS_OUT = 87
     HANDED_IN = 88
+    HANDED_OUT = 89
     SYNS_IN = 91
     DELAYED_ACKS = 92
     ICMP_ERRORS_IN = 93

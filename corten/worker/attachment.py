@@ -13,6 +13,7 @@ from typing import Any
 from corten.driver.device import Device, Queue
 from corten.driver.kind import open_queue
 from corten.worker.link import Link
+from corten.worker.steering import steering_of
 
 
 @dataclass
@@ -67,6 +68,7 @@ def attach(worker: Any, attachment: Attachment, leads: bool, first: bool = True)
         hashlib.blake2s(link.stable.encode()).digest() if link.stable else None,
         link.dhcp,
     )
+    interface.steering = steering_of(queue.values)
     worker.add_link(driver, interface)
     if link.dhcp:
         worker.lease(interface, leads)

@@ -132,7 +132,8 @@ class Breath:
         exchange: WorkerExchange | None = self.exchange
         if exchange is not None and not exchange.is_empty():
             while exchange.take():
-                self.stack.counters.add(HANDED_IN)
+                if not exchange.is_news:
+                    self.stack.counters.add(HANDED_IN)
                 if exchange.interface_index < len(self.wires):
                     wire = self.wires[exchange.interface_index]
                     self.stack.receive(now, wire.interface, exchange.batch, exchange.tried)

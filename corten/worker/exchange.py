@@ -3,13 +3,17 @@
 Why. The wire spreads flows over the queues, and sometimes otherwise than the connections lie: after
 a pause, for fragments, for replies to connections that a worker opened. A segment that matches
 nothing here is looked up in the other workers' presence filters and put into the ring of whoever
-may own it; only when nobody does may it be answered with RST. The fragments of a datagram go to the
-worker that their hash says, and so meet. ARP news goes to every worker of the
-group, so that each resolves from one answer.
+may own it; only when nobody does may it be answered with RST. What would begin a connection goes back
+to whom the wire gave it: a filter that was wrong must not decide where a flow lives, for all that
+follows would have to be handed over too. The fragments of a datagram go to the worker that their
+hash says, and so meet, unless the wire makes them meet. ARP news goes to every worker of the group,
+so that each resolves from one answer.
 
 Rules. One ring for each ordered pair, one writer and one reader each; a full ring drops and counts,
 as a wire would. A message carries the workers that have looked at it already (`tried`), so nothing
-goes in circles. A worker is woken by its eventfd once at the end of the breath, not per message.
+goes in circles, and the one that got it from the wire (`first`). A worker is woken by its eventfd
+once at the end of the breath, not per message. HANDED_OUT and HANDED_IN count frames and not news:
+over FRAMES_IN, which counts a frame where it arrived, they are the share that the wire misdirected.
 """
 
 from __future__ import annotations
@@ -23,12 +27,16 @@ from cython.cimports.corten.core.frame import FRAME_LEN_MAX, ReceiveBatch
 from cython.cimports.corten.core.presence import Presence
 from cython.cimports.corten.core.ring import ByteRing
 from cython.cimports.corten.ip.exchange import Exchange
-from cython.cimports.corten.wire.reason import HAND_OVER_FULL
+from cython.cimports.corten.wire.reason import HAND_OVER_FULL, HANDED_OUT
 
 from corten.worker.shared import SharedMemory
 
 if not cython.compiled:
-    WORKERS_MAX = 64  # of one group: `tried` has a bit for each
+    WORKERS_MAX = 64  # of one group: `tried` has a bit for each, `first` six bits
+    # the low octet of a message's kind: a frame's flags, NEWS, and `first` above them
+    FLAGS_MASK = 1
+    NEWS = 2
+    FIRST_SHIFT = 2
 
 _ONE: cython.ulonglong = 1
 _EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
@@ -42,6 +50,8 @@ class WorkerExchange(Exchange):
     batch: ReceiveBatch  # holds the last message taken; its arena lasts until `end_breath`
     interface_index: cython.int  # of the last message taken
     tried: cython.ulonglong  # of the last message taken
+    first: cython.int  # who got it from the wire
+    is_news: cython.bint  # for everybody, and no frame of anybody's flow
     _mine: Presence
     _presences: list  # by worker
     _outward: list  # ByteRing by worker; our own place is unused
@@ -62,6 +72,8 @@ class WorkerExchange(Exchange):
         self.batch = ReceiveBatch()
         self.interface_index = 0
         self.tried = 0
+        self.first = index
+        self.is_news = False
         self._presences = [Presence(shared.presence(i)) for i in range(shared.workers)]
         self._mine = self._presences[index]
         self._outward = [ByteRing(shared.ring(index, i)) for i in range(shared.workers)]
@@ -109,16 +121,43 @@ class WorkerExchange(Exchange):
     ) -> cython.bint:
         """Put the frame into the ring of the first worker that may own its flow. True as well where
         that ring is full: the frame is lost as on a wire, it is nobody's to refuse."""
-        i: cython.int
+        turn: cython.int
+        first: cython.int = self.index if tried == 0 else self.first
         tried |= _ONE << self.index
-        for i in range(self.workers):
+        for turn in range(1, self.workers):
+            i: cython.int = (self.index + turn) % self.workers  # not always the same one's trouble
             if tried & (_ONE << i):
                 continue
             presence: Presence = self._presences[i]
             if presence.may_own(flow_hash):
-                self._put(i, memory, at, length, flags, gso_size, interface_index, tried)
+                low: cython.uint = self._low(flags, first)
+                self._put(i, memory, at, length, low, gso_size, interface_index, tried)
                 return True
         return False
+
+    @cython.cfunc
+    def give_back(
+        self,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """Tried by everybody: it is its own from here on."""
+        if tried == 0 or tried == _EVERYBODY or self.first == self.index:
+            return False
+        low: cython.uint = self._low(flags, self.first)
+        self._put(self.first, memory, at, length, low, gso_size, interface_index, _EVERYBODY)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _low(self, flags: cython.longlong, first: cython.int) -> cython.uint:
+        """The low octet of a message's kind."""
+        return cython.cast(cython.uint, (flags & FLAGS_MASK) | (first << FIRST_SHIFT))
 
     @cython.cfunc
     def gather(
@@ -135,7 +174,8 @@ class WorkerExchange(Exchange):
         target: cython.int = cython.cast(cython.int, datagram_hash % workers)
         if target == self.index:
             return False
-        self._put(target, memory, at, length, 0, 0, interface_index, _ONE << self.index)
+        low: cython.uint = self._low(0, self.index)
+        self._put(target, memory, at, length, low, 0, interface_index, _ONE << self.index)
         return True
 
     @cython.cfunc
@@ -150,7 +190,7 @@ class WorkerExchange(Exchange):
         i: cython.int
         for i in range(self.workers):
             if i != self.index:
-                self._put(i, memory, at, length, 0, 0, interface_index, _EVERYBODY)
+                self._put(i, memory, at, length, NEWS, 0, interface_index, _EVERYBODY)
 
     def relay(self, interface_index: int, frame: bytes) -> None:
         """As `neighbour`, for a frame that was made here."""
@@ -163,20 +203,22 @@ class WorkerExchange(Exchange):
         memory: Memory,
         at: cython.Py_ssize_t,
         length: cython.Py_ssize_t,
-        flags: cython.longlong,
+        low: cython.uint,
         gso_size: cython.longlong,
         interface_index: cython.int,
         tried: cython.ulonglong,
     ) -> cython.void:
-        """`kind` holds what is known of the frame: gso_size, the interface and the flags."""
+        """`kind` holds what is known of the frame: gso_size, the interface and `low`."""
         ring: ByteRing = self._outward[target]
         kind: cython.uint = (
             (cython.cast(cython.uint, gso_size & 0xFFFF) << 16)
             | (cython.cast(cython.uint, interface_index & 0xFF) << 8)
-            | cython.cast(cython.uint, flags & 0xFF)
+            | low
         )
         if ring.put(kind, tried, memory, at, length):
             self._to_wake |= _ONE << target
+            if low & NEWS == 0:
+                self.counters.add(HANDED_OUT)
         else:
             self.counters.add(HAND_OVER_FULL)
 
@@ -216,7 +258,11 @@ class WorkerExchange(Exchange):
         kind: cython.uint = ring.kind
         self.interface_index = cython.cast(cython.int, (kind >> 8) & 0xFF)
         self.tried = ring.tag
-        batch.push(batch.used, length, kind & 0xFF, kind >> 16)
+        self.is_news = kind & NEWS != 0
+        self.first = cython.cast(cython.int, (kind & 0xFF) >> FIRST_SHIFT)
+        if self.first >= self.workers:  # nobody's word but the other side's
+            self.first = self.index
+        batch.push(batch.used, length, kind & FLAGS_MASK, kind >> 16)
         return True
 
     @cython.ccall

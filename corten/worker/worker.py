@@ -33,6 +33,7 @@ from corten.worker.collector import Collector
 from corten.worker.dhcp import Leases
 from corten.worker.exchange import WorkerExchange
 from corten.worker.names import Names, is_number
+from corten.worker.steering import steering_of
 
 Factory = Callable[[], Handler]
 
@@ -87,10 +88,12 @@ class Worker(Loop):
 
     def renew(self, index: int, values: dict[str, Any], fds: list[int]) -> None:
         """A link's far side came or went: its driver goes on with another queue."""
-        driver: Driver = self._breath.wires[index].driver
+        wire = self._breath.wires[index]
+        driver: Driver = wire.driver
         for fd in driver.filenos():
             self._epoll.unregister(fd)
         driver.renew(values, fds)
+        wire.interface.steering = steering_of(values)
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
 

@@ -11,9 +11,10 @@ from corten.core.chance import Chance
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.ip.exchange import Exchange
+from corten.ip.steering import EPHEMERAL_COUNT, EPHEMERAL_FIRST
 from corten.sim.script import Trace
 from corten.stack.stack import Stack
-from corten.tcp.ephemeral import EPHEMERAL_COUNT, EPHEMERAL_FIRST, EphemeralPorts
+from corten.tcp.ephemeral import EphemeralPorts
 
 
 def stack(secret: bytes = b"k" * 32, seed: int = 1) -> Stack:

@@ -49,17 +49,21 @@ class Caller(Handler):
 
 
 class House:
-    """Two workers of one address, a client, and a wire that the test steers: `route` says which
-    worker gets what the client sends."""
+    """Workers of one address, a client, and a wire that the test steers: `route` says which worker
+    gets what the client sends."""
 
-    def __init__(self, ring_len: int = 1 << 18) -> None:
-        self.shared = SharedMemory(2, 4096, ring_len)
-        self.wakes = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
+    def __init__(
+        self, ring_len: int = 1 << 18, workers: int = 2, settings: dict[str, object] | None = None
+    ) -> None:
+        self.shared = SharedMemory(workers, 4096, ring_len)
+        self.wakes = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(workers)]
+        self.settings = settings or {}
         self.route = 0
+        self.sent: list[bytes] = []
         self.now = 1_000 * MS
-        self.wires = [Pipe(), Pipe()]
-        self.seen: list[list[bytes]] = [[], []]
-        self.workers = [self.worker(i) for i in range(2)]
+        self.wires = [Pipe() for _ in range(workers)]
+        self.seen: list[list[bytes]] = [[] for _ in range(workers)]
+        self.workers = [self.worker(i) for i in range(workers)]
         self.client_wire = Pipe(send=self.steer)
         self.client = Breath(Stack(Chance(9), bytes(32), now=self.now))
         interface = self.client.stack.add_interface(
@@ -73,7 +77,7 @@ class House:
         exchange = WorkerExchange(self.shared, i, self.wakes, counters)
         stack = Stack(Chance(i), SECRET, None, exchange, counters, now=self.now)
         interface = stack.add_interface("s", SERVER_MAC, [f"{SERVER}/24"], leader=i == 0)
-        stack.listen(7, Echo)
+        stack.listen(7, Echo, **self.settings)
         breath = Breath(stack, exchange)
         wire = Pipe(send=self.hear(i))
         breath.add_wire(wire, interface)
@@ -81,6 +85,7 @@ class House:
         return breath
 
     def steer(self, frame: bytes) -> None:
+        self.sent.append(frame)
         self.wires[self.route].push(frame)
 
     def hear(self, i: int) -> Callable[[bytes], object]:

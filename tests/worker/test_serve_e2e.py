@@ -174,26 +174,55 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_flow_that_comes_out_of_another_queue_is_handed_over(space: Namespace) -> None:
-    """The device forgets a flow that was silent for 6 s; then its hash decides which queue it
-    takes, not where we last wrote. Connections that workers opened lie anywhere."""
+def fresh_counters(served: Served) -> list[dict[str, int]]:
+    """The first report that had to be waited for: it is of what has happened so far."""
+    while True:
+        begun = time.monotonic()
+        counted: list[dict[str, int]] = served.program.wait_for("counters")
+        if time.monotonic() - begun > 0.05:
+            return counted
+
+
+@pytest.mark.parametrize("steering", ["program", "learnt"])
+def test_a_silent_flow_is_served_by_its_owner(space: Namespace, steering: str) -> None:
+    """Of what it has learnt the device forgets a flow that was silent for 6 s; then its hash decides
+    which queue it takes, not where we last wrote, and connections that workers opened lie anywhere:
+    they are handed over. With the program all of them, silent or not, arrive where they live."""
     with space.inside():
         listener = socket.create_server(("0.0.0.0", 9000), backlog=64)
     listener.settimeout(10.0)
-    with Served(space, workers=4, callee=["10.9.0.1", 9000], calls=8) as served, listener:
+    links = [f"{TAP},steering={steering}"]
+    with Served(space, links, workers=4, callee=["10.9.0.1", 9000], calls=8) as served, listener:
         clients = [Client(listener.accept()[0]) for _ in range(32)]
+        clients += [call(space) for _ in range(16)]
         owners = [client.ask("/pid") for client in clients]
         assert len(set(owners)) == 4
         time.sleep(7.0)
         assert [client.ask("/pid") for client in clients] == owners
         for client in clients:
             assert client.ask("/300000") == pattern(300_000)
-        counted: list[dict[str, int]] = []
-        for _ in range(10):
-            counted = served.program.wait_for("counters")
-        assert sum(each["handed_in"] for each in counted) > 0
+        counted = fresh_counters(served)
+        handed = [each["handed_out"] for each in counted]
+        assert sum(handed) == sum(each["handed_in"] for each in counted)
+        assert (sum(handed) == 0) == (steering == "program")
         assert all(each["tcp_no_connection"] == 0 for each in counted)
         assert all(each["hand_over_full"] == 0 for each in counted)
+        assert served.program.end(signal.SIGTERM) == 0
+
+
+def test_a_worker_that_dies_moves_nobodys_flows(space: Namespace) -> None:
+    """Its queue is the supervisor's too, and stays where it is among the others."""
+    with Served(space, [f"{TAP},steering=program"], workers=3) as served:
+        found = workers_of(space, 3)
+        pid, client = found.pop(1)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ConnectionError):
+            client.ask("/pid")
+        for index, (owner, other) in found.items():
+            assert other.ask("/pid") == f"{owner} {index}".encode()
+            assert other.ask("/300000") == pattern(300_000)
+        counted = fresh_counters(served)
+        assert all(counted[index]["handed_out"] == 0 for index in found)
         assert served.program.end(signal.SIGTERM) == 0
 
 
