@@ -62,6 +62,11 @@ class TapDevice(Device):
         values = {"offload": wanted.offload}
         return Queue(wanted.driver, self.name, values, [self.fds[place]])
 
+    def let_go(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
     def close(self) -> None:
         """Close the queues, and take the host's address from a device that stays."""
         for fd in self.fds:

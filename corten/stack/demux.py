@@ -35,9 +35,12 @@ from cython.cimports.corten.wire.reason import (
     ETHERNET_NOT_OURS,
     ETHERNET_UNKNOWN_TYPE,
     FRAMES_IN,
+    HANDED_ON,
+    HANDED_OVER,
     LINK_UNKNOWN_VERSION,
     SEGMENT_DONE,
     VLAN_NOT_OURS,
+    WIRE_FRAMES_IN,
 )
 from cython.cimports.corten.wire.vlan import parse_vlan
 
@@ -83,9 +86,13 @@ class Demux:
         i: cython.Py_ssize_t
         for i in range(batch.count):
             reason: cython.int = self._frame(batch, i, now)
+            if reason == HANDED_OVER and tried != 0:
+                reason = HANDED_ON  # so that HANDED_OVER counts frames of the wire alone
             if reason != ACCEPTED and reason != SEGMENT_DONE:
                 interface.counters.add(reason)
         interface.counters.add(FRAMES_IN, batch.count)
+        if tried == 0:
+            interface.counters.add(WIRE_FRAMES_IN, batch.count)
 
     @cython.cfunc
     def _frame(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:

@@ -5,7 +5,8 @@ a pause, for fragments, for replies to connections that a worker opened. A segme
 nothing here is looked up in the other workers' presence filters and put into the ring of whoever
 may own it; only when nobody does may it be answered with RST. The fragments of a datagram go to the
 worker that their hash says, and so meet. ARP news goes to every worker of the
-group, so that each resolves from one answer.
+group, so that each resolves from one answer, and a worker that has just begun is told all that
+another knows of its neighbours.
 
 Rules. One ring for each ordered pair, one writer and one reader each; a full ring drops and counts,
 as a wire would. A message carries the workers that have looked at it already (`tried`), so nothing
@@ -29,6 +30,7 @@ from corten.worker.shared import SharedMemory
 
 if not cython.compiled:
     WORKERS_MAX = 64  # of one group: `tried` has a bit for each
+    TEACHES = 0x80  # among a message's flags, beside those of frames: see `corten.ip.teaching`
 
 _ONE: cython.ulonglong = 1
 _EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
@@ -42,6 +44,7 @@ class WorkerExchange(Exchange):
     batch: ReceiveBatch  # holds the last message taken; its arena lasts until `end_breath`
     interface_index: cython.int  # of the last message taken
     tried: cython.ulonglong  # of the last message taken
+    teaches: cython.bint  # the last message taken is no frame
     _mine: Presence
     _presences: list  # by worker
     _outward: list  # ByteRing by worker; our own place is unused
@@ -62,6 +65,7 @@ class WorkerExchange(Exchange):
         self.batch = ReceiveBatch()
         self.interface_index = 0
         self.tried = 0
+        self.teaches = False
         self._presences = [Presence(shared.presence(i)) for i in range(shared.workers)]
         self._mine = self._presences[index]
         self._outward = [ByteRing(shared.ring(index, i)) for i in range(shared.workers)]
@@ -121,6 +125,31 @@ class WorkerExchange(Exchange):
         return False
 
     @cython.cfunc
+    def pass_on(
+        self,
+        flow_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """The flow's hash says which of those that have not looked yet is the first to be asked:
+        a SYN that comes again finds the same one."""
+        tried |= _ONE << self.index
+        workers: cython.ulonglong = self.workers
+        first: cython.int = cython.cast(cython.int, flow_hash % workers)
+        turn: cython.int
+        for turn in range(self.workers):
+            i: cython.int = (first + turn) % self.workers
+            if tried & (_ONE << i) == 0:
+                self._put(i, memory, at, length, flags, gso_size, interface_index, tried)
+                return True
+        return False
+
+    @cython.cfunc
     def gather(
         self,
         datagram_hash: cython.ulonglong,
@@ -155,6 +184,11 @@ class WorkerExchange(Exchange):
     def relay(self, interface_index: int, frame: bytes) -> None:
         """As `neighbour`, for a frame that was made here."""
         self.neighbour(interface_index, Memory(frame), 0, len(frame))
+
+    def teach(self, target: int, interface_index: int, message: bytes) -> None:
+        """Tell one worker what `corten.ip.teaching` has written."""
+        memory: Memory = Memory(message)
+        self._put(target, memory, 0, memory.size, TEACHES, 0, interface_index, _EVERYBODY)
 
     @cython.cfunc
     def _put(
@@ -216,7 +250,8 @@ class WorkerExchange(Exchange):
         kind: cython.uint = ring.kind
         self.interface_index = cython.cast(cython.int, (kind >> 8) & 0xFF)
         self.tried = ring.tag
-        batch.push(batch.used, length, kind & 0xFF, kind >> 16)
+        self.teaches = kind & TEACHES != 0
+        batch.push(batch.used, length, kind & 0x7F, kind >> 16)
         return True
 
     @cython.ccall
