@@ -30,7 +30,8 @@ def tell(host: TcpHost, udp: UdpHost, interface: Interface) -> cython.void:
     interface.gained.clear()
     for address, why in interface.lost:
         text = f"link {interface.name}: address {address.text()} given up: {why}"
-        log.warning(text)
+        if interface.is_leader:
+            log.warning(text)
         end_address(host, udp, address, text)
     interface.lost.clear()
 

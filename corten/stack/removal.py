@@ -36,6 +36,16 @@ def end_address(host: TcpHost, udp: UdpHost, address: Address, text: str) -> cyt
 
 
 @cython.cfunc
+def give_up(
+    host: TcpHost, udp: UdpHost, interface: Interface, address: Address, why: str
+) -> cython.void:
+    """An address is taken away on purpose, and is nobody else's yet: peers hear a reset."""
+    text: str = f"link {interface.name}: address {address.text()} given up: {why}"
+    end_flows(host, udp, address.high, address.low, OSError(EADDRNOTAVAIL, text), True)
+    lose(interface, address, why, host.now)
+
+
+@cython.cfunc
 def end_flows(
     host: TcpHost,
     udp: UdpHost,

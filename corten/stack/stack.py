@@ -42,7 +42,7 @@ from cython.cimports.corten.stack.demux import Demux
 from cython.cimports.corten.stack.loopback import Loopback
 from cython.cimports.corten.stack.news import tell
 from cython.cimports.corten.stack.opening import Opener
-from cython.cimports.corten.stack.removal import forget, leave
+from cython.cimports.corten.stack.removal import forget, give_up, leave
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
@@ -255,11 +255,15 @@ class Stack:
         family."""
         take(interface, self.routes.add_address(interface, address), TAKING[dad], self.host.now)
 
-    def remove_address(self, interface: Interface, address: str, why: str = "taken back") -> None:
-        """An address ("10.0.3.2") is ours no more; connections from it end."""
+    def remove_address(
+        self, interface: Interface, address: str, why: str = "taken back", tells: bool = False
+    ) -> None:
+        """An address ("10.0.3.2") is ours no more; connections from it end. `tells`: peers hear it."""
         high, low = parse_address(address)
         own: Address | None = interface.own(high, low)
-        if own is not None:
+        if own is not None and tells:
+            give_up(self.host, self.udp, interface, own, why)
+        elif own is not None:
             lose(interface, own, why, self.host.now)
 
     def listen(

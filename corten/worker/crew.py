@@ -103,9 +103,17 @@ class StackCrew(Crew):
         names = counter_names()
         self.counters = [Counters(names, self.shared.counters(i)) for i in range(group.workers)]
         self.seats = _seats(group, self._work)
+        for seat in self.seats:
+            seat.heard = self._heard
 
     def attend(self, keeper: Keeper) -> None:
         self.links.attend(keeper)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        """What a link's leader has learnt on it is for whoever takes a seat later."""
+        for held in self.links.held:
+            if held.index == message["index"]:
+                held.learnt = message["learnt"]
 
     def _changed(self, held: Held) -> None:
         """A device's far side came or went: each worker goes on with another queue."""

@@ -160,7 +160,7 @@ class Orders:
             if not interface.is_leader:
                 continue
             found = learnt_of(self._worker, interface)
-            if found and found != self._told.get(interface.index):
+            if found != self._told.get(interface.index, {}):
                 self._told[interface.index] = found
                 self._seat.tell(learnt=found, index=interface.index)
         self._worker.call_later(LEARNT_SECONDS, self._tell_learnt)

@@ -135,7 +135,7 @@ class Worker(Loop):
 
     def remove_address(self, name: str, address: str, why: str = "taken away") -> None:
         """A link has an address ("10.0.3.2") no more; connections from it end with an error."""
-        self.stack.remove_address(self.interface(name), address, why)
+        self.stack.remove_address(self.interface(name), address, why, tells=True)
 
     def renew(self, index: int, values: dict[str, Any], fds: list[int]) -> None:
         """A link's far side came or went: its driver goes on with another queue."""
