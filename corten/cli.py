@@ -1,4 +1,4 @@
-"""The commands: `corten httpd`, `echo`, `nameserver`, `load`, `drill` and `check`.
+"""The commands: `corten httpd`, `echo`, `nameserver`, `load`, `drill`, `ctl` and `check`.
 
 Rules. What a command needs is imported when it runs, so that `corten --help` is quick. A mistake of
 the caller's is one line on standard error and exit code 2; a traceback is a defect of ours.
@@ -61,6 +61,20 @@ def _on_workers(command: Command) -> Command:
     """The options of every command that serves."""
     for option in (
         click.option("--busy-poll", is_flag=True, help="Never sleep: lower latency, a core each."),
+        click.option(
+            "--spin",
+            "spin_us",
+            type=click.IntRange(0, 10_000),
+            default=0,
+            show_default=True,
+            metavar="US",
+            help="Look on for so many microseconds before sleeping, while that pays.",
+        ),
+        click.option(
+            "--control",
+            metavar="PATH",
+            help="Where `corten ctl` finds this server; none: nowhere.",
+        ),
         click.option(
             "--workers",
             type=int,
@@ -228,6 +242,32 @@ def drill(files: list[str], as_json: bool, **options: Any) -> None:
 
 
 @commands.command()
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARGUMENT]...")
+@click.option("--control", metavar="PATH", help="The server's socket, where several run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one line of JSON.")
+@click.option("--now", is_flag=True, help="restart: reset connections instead of draining.")
+@click.option("--beside", metavar="NAME", help="add-link: for the workers of that link.")
+@click.option("--interval", type=click.FloatRange(0), default=1.0, metavar="S", help="Of rates.")
+def ctl(words: list[str], **options: Any) -> None:
+    """Ask a running server, or tell it something.
+
+    \b
+    status                           workers, links, rates
+    counters [WORKER]                what has been counted
+    restart WORKER                   a successor takes its seat
+    add-link LINK                    one more link, written as --link takes it
+    remove-link NAME
+    add-address NAME A.B.C.D/N       one more address on a link
+    remove-address NAME A.B.C.D
+    stop                             drain, and end
+    list                             the sockets of the servers that run
+    """
+    from corten.app.ctl import run_ctl
+
+    sys.exit(run_ctl(list(words), **options))
+
+
+@commands.command()
 def check() -> None:
     """Say which drivers and privileges this machine offers, and how to get what is missing."""
     from corten.app.check import command
@@ -243,7 +283,11 @@ def _serve(
     **options: Any,
 ) -> None:
     """Serve one port until a signal ends it; without a factory, what `setup` makes of it."""
+    from corten.worker.control import default_path
     from corten.worker.serve import serve
+
+    control = options.pop("control") or default_path(click.get_current_context().info_name or "")
+    options["control"] = None if control == "none" else control
 
     def ready(addresses: list[str]) -> None:
         for address in addresses or ["*"]:  # a link that configures itself has none yet

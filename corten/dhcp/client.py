@@ -109,6 +109,14 @@ class DhcpClient:
         wait = self.chance.below(1000) / 1000 * START_WAIT_S
         self._wait(wait if self.leads else wait + FIRST_WAIT_S, self._discover)
 
+    def resume(self, lease: Lease, since: float) -> None:
+        """Go on with a lease that a worker before us had, from when it was asked for; begin anew
+        where it is over."""
+        if self.loop.time() - since >= lease.expires_s:
+            self.start(lease.address)
+        else:
+            self._bind(lease, since)
+
     def stop(self, release: bool = True) -> None:
         """Ask no more; tell the server that the address is free."""
         self._cancel()

@@ -72,6 +72,16 @@ class Device:
     def attend(self, keeper: Keeper) -> None:
         """Let `keeper` watch the device's own descriptors, where it has any."""
 
+    def add_address(self, text: str) -> None:
+        """The stack has one more address ("10.0.3.2/24") here: for a device that filters by them."""
+
+    def remove_address(self, text: str) -> None:
+        """The stack has an address ("10.0.3.2") no more."""
+
+    def let_go(self) -> None:
+        """In a worker's process, which has descriptors of its own by now: close the inherited ones,
+        so that a queue ends when its owners let it go, and undo nothing of the device."""
+
     def close(self) -> None:
         """Give everything back. Calling it again does nothing."""
         raise NotImplementedError

@@ -86,6 +86,11 @@ class TapDevice(Device):
             }
         return Queue(wanted.driver, self.name, values, [self.fds[place]])
 
+    def let_go(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
     def close(self) -> None:
         """Close the queues, and take the host's address from a device that stays, and our program."""
         if self.keys is not None and self.fds and not self.created:
@@ -233,7 +238,9 @@ def _steer(fds: list[int], kind: str, how: str) -> list[int] | None:
             finally:
                 os.close(program)  # the device holds it
             if how == "program":
-                raise CortenError(f"this kernel's {kind.upper()} takes no steering=program: use learnt")
+                raise CortenError(
+                    f"this kernel's {kind.upper()} takes no steering=program: use learnt"
+                )
     _set_program(fds[0], _NO_PROGRAM)
     return None
 

@@ -144,6 +144,14 @@ class EchoHost:
         del self._pings[ping.identifier]
         self.exchange.closed(self.hash_of(ping.identifier))
 
+    def end_link(self, interface: object, error: OSError) -> None:
+        """A link is gone, and the pings on it are over; what was asked last is not answered."""
+        for ping in list(self._pings.values()):
+            if ping.path.interface is interface:
+                if ping.sent:
+                    self.loop.call_soon(ping.handler.on_error, ping, max(ping.sent), error)
+                ping.close()
+
     def request(self, ping: StackPing, sequence: int, data: bytes) -> bool:
         """Write a request into the link's batch; False when it has no room."""
         rest: cython.uint = (ping.identifier << 16) | sequence

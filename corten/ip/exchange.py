@@ -15,10 +15,12 @@ class Exchange:
 
     index: cython.int  # which worker of its group this one is
     workers: cython.int  # how many there are
+    is_leaving: cython.bint  # writable; this worker ends soon: new flows are for the others
 
     def __init__(self) -> None:
         self.index = 0
         self.workers = 1
+        self.is_leaving = False
 
     @cython.cfunc
     def opened(self, flow_hash: cython.ulonglong) -> cython.void:
@@ -64,6 +66,22 @@ class Exchange:
     ) -> cython.bint:
         """A frame that nobody owns and that would begin something here, though the wire gave it to
         another worker: True when that one has it now, for whatever follows will reach it too."""
+        return False
+
+    @cython.cfunc
+    def pass_on(
+        self,
+        flow_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """The first frame of a new flow, which a worker that is leaving does not take: True when
+        another one has it, the same for each such frame of the flow."""
         return False
 
     @cython.cfunc

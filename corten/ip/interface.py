@@ -193,6 +193,16 @@ class Interface:
             raise CortenError(f"address={text}: not an address that a host can have")
         return address
 
+    def add_static(self, address: str, mac: str) -> None:
+        """A station set by hand. CortenError for what cannot be."""
+        try:
+            high, low = parse_address(address)
+            station = parse_mac(mac)
+        except ValueError as error:
+            raise CortenError(f"neighbour={address}={mac}: {error}") from None
+        entry: Neighbour = self.neighbours.obtain(high, low, 0)
+        entry.make_static(station)
+
     @cython.ccall
     def has_v6(self) -> cython.bint:
         """Whether IPv6 is spoken here: an address of it is ours, or may be."""

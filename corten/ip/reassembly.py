@@ -242,6 +242,13 @@ class Reassembly:
             self._wheel.discard(self._timer)
             self._timer = -1
 
+    def forget_link(self, interface: Interface) -> None:
+        """A link is gone, and with it what came in pieces on it."""
+        datagram: Datagram
+        for datagram in list(self._datagrams.values()):
+            if datagram.interface is interface:
+                self._give_up(datagram)
+
     # -- the end ----------------------------------------------------------------------------
 
     @cython.cfunc

@@ -29,6 +29,7 @@ if not cython.compiled:
     PATHS_MAX = 65536
     RECENT_MASK = 255
     ROUTES_MAX = 1024
+    INDEX_MAX = 254  # of a link: a hand-over names it in an octet, and 255 is the loopback's
     V4_PREFIX_LEN = 96  # of an IPv4 network, at the least
 
 
@@ -86,6 +87,7 @@ class RouteTable:
     _paths: dict
     _recent: list  # of Path or None, by the low bits of the addresses
     _label_key: Siphash | None
+    _next_index: cython.int
 
     def __init__(self) -> None:
         self.loopback = _no_loopback
@@ -95,6 +97,7 @@ class RouteTable:
         self._paths = {}
         self._recent = [None] * (RECENT_MASK + 1)
         self._label_key = None
+        self._next_index = INDEX_MAX
 
     def set_label_key(self, key: Siphash) -> None:
         """Where flow labels come from: the same for all workers of a group (RFC 6437 3)."""
@@ -143,6 +146,23 @@ class RouteTable:
         for address in interface.addresses:
             self._refuse_twice(address)
         self.interfaces.append(interface)
+        self.changed()
+
+    def next_index(self) -> int:
+        """The number of one more link: none is used again while another is left, as somebody may
+        still mean the link that had it."""
+        used = {interface.index for interface in self.interfaces}
+        if len(used) > INDEX_MAX:
+            raise CortenError(f"more than {INDEX_MAX + 1} links")
+        while True:
+            self._next_index = (self._next_index + 1) % (INDEX_MAX + 1)
+            if self._next_index not in used:
+                return self._next_index
+
+    def remove_interface(self, interface: Interface) -> None:
+        """A link is gone, and the routes on it."""
+        self.interfaces.remove(interface)
+        self.routes = [route for route in self.routes if route.interface is not interface]
         self.changed()
 
     def add_address(self, interface: Interface, text: str) -> Address:

@@ -110,6 +110,15 @@ class Slaac:
         set_lifetimes(self.interface, address, preferred_until, valid_until, now)
         take(self.interface, address, self._how, now)
 
+    def take_up(self, text: str, preferred_until: int, valid_until: int, now: int) -> None:
+        """An address that a worker before us made, and used: nobody need be asked again."""
+        address: Address = Address(f"{text}/64")
+        if self._address_of(address.high) is not None:
+            return
+        address.is_auto = True
+        set_lifetimes(self.interface, address, preferred_until, valid_until, now)
+        take(self.interface, address, UNTRIED, now)
+
     @cython.cfunc
     def duplicated(self, address: Address, now: cython.longlong) -> cython.bint:
         """Somebody else has an address that we made: the next one, while there are tries left."""

@@ -40,7 +40,9 @@ class Spread(Steering):
 
     def __init__(self, place: int, keys: list[int], queues: int) -> None:
         if len(keys) != SPREAD_KEYS or queues < 1:
-            raise ValueError(f"{SPREAD_KEYS} keys are wanted and a queue, not {len(keys)}, {queues}")
+            raise ValueError(
+                f"{SPREAD_KEYS} keys are wanted and a queue, not {len(keys)}, {queues}"
+            )
         Steering.__init__(self, place, gathers=True)
         self._keys = memoryview(array("Q", keys))
         self._queues = queues

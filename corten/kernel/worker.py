@@ -35,6 +35,7 @@ from cython.cimports.corten.kernel.poller import (
 )
 from cython.cimports.corten.kernel.timers import Timer, Timers
 
+from corten.core.spin import Spin
 from corten.endpoint.connection import Connection
 from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
@@ -207,15 +208,34 @@ class KernelWorker(Loop):
             return self._breath.now
         return self._breath.timers.next_deadline()
 
-    def _breathe(self, milliseconds: int) -> None:
+    def _breathe(self, milliseconds: int) -> int:
+        """Wait at most so long, then do what there is to do; how many events there were."""
         breath = self._breath
-        poll(breath, milliseconds, self._watched)
+        count: cython.int = poll(breath, milliseconds, self._watched)
         if breath.timers.next_deadline() <= breath.now:
             expire(breath)
         for _ in range(len(self._soon)):
             function, arguments = self._soon.popleft()
             call(function, arguments)
         work_left(breath)
+        return count
+
+    def _look_on(self, spin: Spin) -> None:
+        """Breathe without waiting, as long as that may pay; then wait."""
+        while not self._stopped:
+            count = self._breathe(0)
+            if count:
+                spin.arrived(self._breath.now)
+                return
+            if self._patience() == 0:
+                return
+            until = spin.idle(self._breath.now)
+            if until <= self._breath.now:
+                if until:
+                    spin.ran_out()
+                break
+        if not self._stopped and self._breathe(self._patience()):
+            spin.arrived(self._breath.now)
 
     def _patience(self) -> int:
         """Milliseconds that the next breath may wait."""
@@ -228,9 +248,15 @@ class KernelWorker(Loop):
         return min(max(0, -(-left // 1_000_000)), _PATIENCE_MS)
 
     def serve(
-        self, busy_poll: bool = False, drain_seconds: float = DRAIN_SECONDS, signals: bool = True
+        self,
+        busy_poll: bool = False,
+        drain_seconds: float = DRAIN_SECONDS,
+        signals: bool = True,
+        spin_us: int = 0,
     ) -> None:
-        """Breathe until `stop`, or until SIGTERM or SIGINT has drained the connections."""
+        """Breathe until `stop`, or until SIGTERM or SIGINT has drained the connections; without
+        work as the stack's worker does."""
+        spin = Spin(spin_us * 1000) if spin_us and not busy_poll else None
 
         def end(*_: object) -> None:
             self.call_soon_threadsafe(self.drain, drain_seconds)
@@ -241,7 +267,10 @@ class KernelWorker(Loop):
                 signal.signal(number, end)
         try:
             while not self._stopped:
-                self._breathe(0 if busy_poll else self._patience())
+                if spin is not None:
+                    self._look_on(spin)
+                else:
+                    self._breathe(0 if busy_poll else self._patience())
         finally:
             if signals:
                 signal.set_wakeup_fd(-1)
@@ -334,6 +363,7 @@ def run(
     ready: Callable[[], object] | None = None,
     alone: bool = True,
     drain_seconds: float = DRAIN_SECONDS,
+    spin_us: int = 0,
 ) -> None:
     """Serve `handlers` (port to factory) in this process until SIGTERM or SIGINT.
 
@@ -353,7 +383,7 @@ def run(
             ready()
         gc.collect()
         gc.freeze()  # what stands now stays: the collector need not look at it again
-        worker.serve(busy_poll, drain_seconds)
+        worker.serve(busy_poll, drain_seconds, spin_us=spin_us)
     finally:
         gc.unfreeze()
         worker.close()

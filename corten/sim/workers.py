@@ -184,14 +184,28 @@ def drawing(figures: dict[str, Any]) -> str:
 
 def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     """As Markdown."""
-    lines = ["## How evenly", "", f"{flows:,} flows; the busiest worker over the mean: 1 is perfect."]
-    lines += ["With Zipf rates the k-th flow has 1/k of the first one's, and the first alone is more"]
-    lines += ["than a worker's share where there are many: no steering of flows can cut a flow.", ""]
+    lines = [
+        "## How evenly",
+        "",
+        f"{flows:,} flows; the busiest worker over the mean: 1 is perfect.",
+    ]
+    lines += [
+        "With Zipf rates the k-th flow has 1/k of the first one's, and the first alone is more"
+    ]
+    lines += [
+        "than a worker's share where there are many: no steering of flows can cut a flow.",
+        "",
+    ]
     lines += _grid(table, counts, KINDS, {name: name for name in EXPONENTS}, "{:.3f}")
     lines += ["", "## What is handed over", ""]
-    lines += ["`opened`: answers of connections that workers open, when their port is chosen by the"]
+    lines += [
+        "`opened`: answers of connections that workers open, when their port is chosen by the"
+    ]
     lines += ["steering, and when it is not. `one more queue`: frames of the flows that were there"]
-    lines += ["before, until they end. A worker that is replaced keeps its queue and moves none.", ""]
+    lines += [
+        "before, until they end. A worker that is replaced keeps its queue and moves none.",
+        "",
+    ]
     wanted = {
         "opened": "opened elsewhere",
         "opened, unasked": "opened elsewhere, unasked",
@@ -201,19 +215,27 @@ def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     lines += ["", "## Strangers taken for one's own", ""]
     lines += [f"A new flow is looked up in the filters of the other workers, which hold {flows:,}"]
     lines += ["flows between them. `taken`: another worker is asked, and gives it back; that costs"]
-    lines += ["so many hand-overs a new flow. `one octet`: what it was with one octet a flow, and no", ""]
+    lines += [
+        "so many hand-overs a new flow. `one octet`: what it was with one octet a flow, and no",
+        "",
+    ]
     lines[-1:] = ["way back (1 - exp(-flows / octets), not simulated).", ""]
     lines += ["| workers | taken | hand-overs a new flow | one octet |", "|---:|---:|---:|---:|"]
     for workers in counts:
         row = table[f"presence, {workers}"]
         before = 1 - 2.718281828 ** (-flows * (workers - 1) / workers / PRESENCE_LEN)
-        lines.append(
-            f"| {workers} | {row['taken']:.2%} | {row['hand-overs']:.4f} | {before:.1%} |"
-        )
+        lines.append(f"| {workers} | {row['taken']:.2%} | {row['hand-overs']:.4f} | {before:.1%} |")
     lines += ["", "## A TAP that learns", ""]
-    lines += [f"{LEARNT_WORKERS} workers, connections that they opened, a packet a second and flow in"]
-    lines += [f"the mean, over {LEARNT_SECONDS} s: frames that came out of another worker's queue. The"]
-    lines += ["device knows 4,096 flows and forgets one after 3 s; the program needs to know none.", ""]
+    lines += [
+        f"{LEARNT_WORKERS} workers, connections that they opened, a packet a second and flow in"
+    ]
+    lines += [
+        f"the mean, over {LEARNT_SECONDS} s: frames that came out of another worker's queue. The"
+    ]
+    lines += [
+        "device knows 4,096 flows and forgets one after 3 s; the program needs to know none.",
+        "",
+    ]
     lines += ["| flows | equal rates | Zipf rates |", "|---:|---:|---:|"]
     for count in LEARNT_FLOWS:
         row = table[f"learnt, {count}"]

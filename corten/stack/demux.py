@@ -35,6 +35,8 @@ from cython.cimports.corten.wire.reason import (
     ETHERNET_NOT_OURS,
     ETHERNET_UNKNOWN_TYPE,
     FRAMES_IN,
+    HANDED_ON,
+    HANDED_OVER,
     LINK_UNKNOWN_VERSION,
     SEGMENT_DONE,
     VLAN_NOT_OURS,
@@ -83,6 +85,8 @@ class Demux:
         i: cython.Py_ssize_t
         for i in range(batch.count):
             reason: cython.int = self._frame(batch, i, now)
+            if reason == HANDED_OVER and tried != 0:
+                reason = HANDED_ON  # so that HANDED_OVER counts frames of the wire alone
             if reason != ACCEPTED and reason != SEGMENT_DONE:
                 interface.counters.add(reason)
         if tried == 0 or interface.is_loopback:  # else they were counted where they arrived

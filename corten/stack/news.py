@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from errno import EADDRNOTAVAIL
 
 import cython
 from cython.cimports.corten.ip.interface import Address, Interface
 from cython.cimports.corten.ip.neighbour import Neighbour
+from cython.cimports.corten.stack.removal import end_address
 from cython.cimports.corten.tcp.handshake import opening_failed
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.tcb import Tcb
+from cython.cimports.corten.udp.host import UdpHost
 
 from corten.wire.address import format_address
 
@@ -18,7 +19,7 @@ log = logging.getLogger("corten.link")
 
 
 @cython.cfunc
-def tell(host: TcpHost, interface: Interface) -> cython.void:
+def tell(host: TcpHost, udp: UdpHost, interface: Interface) -> cython.void:
     """Say what has come up on a link since the last time."""
     if interface.failed:
         _tell_failures(host, interface)
@@ -29,8 +30,9 @@ def tell(host: TcpHost, interface: Interface) -> cython.void:
     interface.gained.clear()
     for address, why in interface.lost:
         text = f"link {interface.name}: address {address.text()} given up: {why}"
-        log.warning(text)
-        _finish(host, address, text)
+        if interface.is_leader:
+            log.warning(text)
+        end_address(host, udp, address, text)
     interface.lost.clear()
 
 
@@ -44,16 +46,3 @@ def _tell_failures(host: TcpHost, interface: Interface) -> cython.void:
             opening_failed(host, cython.cast(Tcb, opener), hop)
         neighbour.openers = None
     interface.failed.clear()
-
-
-@cython.cfunc
-def _finish(host: TcpHost, address: Address, text: str) -> cython.void:
-    """Connections from an address that is ours no more are over."""
-    tcb: Tcb | None
-    for tcb in list(host.connections):
-        if (
-            tcb is not None
-            and tcb.path.local_low == address.low
-            and tcb.path.local_high == address.high
-        ):
-            host.finish(tcb, OSError(EADDRNOTAVAIL, text))

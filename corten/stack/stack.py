@@ -28,13 +28,12 @@ from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.core.limit import EVERYBODY
 from cython.cimports.corten.core.wheel import Wheel
 from cython.cimports.corten.endpoint.connection import Connection
-from cython.cimports.corten.ip.address import CLAIMED, announce, lose, take
+from cython.cimports.corten.ip.address import announce, lose, take
 from cython.cimports.corten.ip.echo import EchoHost
 from cython.cimports.corten.ip.exchange import Exchange
 from cython.cimports.corten.ip.icmp import IcmpLimiter
 from cython.cimports.corten.ip.identification import Identification
 from cython.cimports.corten.ip.interface import Address, Interface
-from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.reassembly import Reassembly
 from cython.cimports.corten.ip.reassembly_error import TimeExceeded
 from cython.cimports.corten.ip.route import RouteTable
@@ -43,6 +42,7 @@ from cython.cimports.corten.stack.demux import Demux
 from cython.cimports.corten.stack.loopback import Loopback
 from cython.cimports.corten.stack.news import tell
 from cython.cimports.corten.stack.opening import Opener
+from cython.cimports.corten.stack.removal import forget, give_up, leave
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.connection import TcpConnection
 from cython.cimports.corten.tcp.deliver import deliver as deliver_events
@@ -70,7 +70,7 @@ from corten.endpoint.ping import Ping, PingHandler
 from corten.stack.leak import leaks_of
 from corten.stack.timer import Call
 from corten.udp.endpoint import bind_endpoint
-from corten.wire.address import parse_address, parse_mac
+from corten.wire.address import parse_address
 from corten.wire.reason import counter_names
 
 log = logging.getLogger("corten")
@@ -168,6 +168,7 @@ class Stack:
         acd: bool = False,
         stable: bytes | None = None,
         leased: bool = False,
+        index: int = -1,
     ) -> Interface:
         """A link: `addresses` as "10.0.2.2/24" or "fd00::2/64"; `gateway`: a default router, one
         of each family at the most; `neighbours` are static entries (address: MAC).
@@ -180,29 +181,24 @@ class Stack:
         address yet, and will be given one (`add_address`). `dad`: an address of
         ours is used when nobody else turns out to have it ("on"), at once until somebody does
         ("optimistic": those given here), or unasked ("off"). `acd`: probe for IPv4 addresses too,
-        and give up one that cannot be defended (RFC 5227). CortenError for what cannot be.
+        and give up one that cannot be defended (RFC 5227). `index`: its number, which the workers
+        of a group must agree on; -1: the next one. CortenError for what cannot be.
         """
         if not addresses and not slaac and not leased:
             raise CortenError(f"link {name}: give it an address, such as address=10.0.2.2/24")
         if dad not in TAKING:
             raise CortenError(f"dad={dad}: must be one of {', '.join(TAKING)}")
-        interface = Interface(
-            name,
-            len(self.interfaces),
-            mac if ethernet else "00:00:00:00:00:00",
-            addresses,
-            self.counters,
-            mtu,
-            gateway,
-            self.host.chance.fork(len(self.interfaces)),
-        )
+        index = self.routes.next_index() if index < 0 else index
+        chance = self.host.chance.fork(index)
+        station = mac if ethernet else "00:00:00:00:00:00"
+        interface = Interface(name, index, station, addresses, self.counters, mtu, gateway, chance)
         interface.set_offload(offload_checksum, offload_segmentation)
         if not ethernet:
             interface.set_bare()
         elif vlan:
             interface.set_vlan(vlan)
-        for address, station in (neighbours or {}).items():
-            self.add_neighbour(interface, address, station)
+        for neighbour, known in (neighbours or {}).items():
+            interface.add_static(neighbour, known)
         interface.routes = self.routes
         self.routes.add_interface(interface)
         interface.timer = self.wheel.add(interface)
@@ -210,6 +206,17 @@ class Stack:
         key = hashlib.blake2s(self._secret, person=b"slaac").digest() if stable is None else stable
         begin(interface, TAKING[dad], acd, key if slaac else None, self.host.now)
         return interface
+
+    def leave(self, interface: Interface, why: str = "taken away") -> None:
+        """Begin to remove a link: its addresses are ours no more, connections on it end with an
+        error that says `why`, and their peers are told with the next `transmit`."""
+        leave(self.host, self.udp, self.echo, interface, why)
+
+    def remove_interface(self, interface: Interface, why: str = "taken away") -> None:
+        """Remove a link, best a breath after `leave`; listeners stay. Flush its `outgoing` once
+        more, and use it no more."""
+        leave(self.host, self.udp, self.echo, interface, why)
+        forget(self.host, self.udp, self.fragments, interface)
 
     def loopback(self) -> Interface:
         """The link to ourselves, made when it is first needed."""
@@ -232,13 +239,7 @@ class Stack:
 
     def add_neighbour(self, interface: Interface, address: str, mac: str) -> None:
         """A static entry of ARP or neighbour discovery: it never ages and is never overwritten."""
-        try:
-            high, low = parse_address(address)
-            station = parse_mac(mac)
-        except ValueError as error:
-            raise CortenError(f"neighbour={address}={mac}: {error}") from None
-        entry: Neighbour = interface.neighbours.obtain(high, low, 0)
-        entry.make_static(station)
+        interface.add_static(address, mac)
 
     def add_route(
         self, network: str, interface: Interface, gateway: str | None = None, metric: int = 0
@@ -247,15 +248,20 @@ class Stack:
         onto the link. The longest prefix counts, then the lowest metric."""
         self.routes.add(network, interface, gateway, metric)
 
-    def add_address(self, interface: Interface, address: str) -> None:
-        """One more address ("10.0.3.2/24") on a link."""
-        take(interface, self.routes.add_address(interface, address), CLAIMED, self.host.now)
+    def add_address(self, interface: Interface, address: str, dad: str = "optimistic") -> None:
+        """One more address ("10.0.3.2/24") on a link. `dad`: as of `add_interface`, for either
+        family."""
+        take(interface, self.routes.add_address(interface, address), TAKING[dad], self.host.now)
 
-    def remove_address(self, interface: Interface, address: str, why: str = "taken back") -> None:
-        """An address ("10.0.3.2") is ours no more; connections from it end."""
+    def remove_address(
+        self, interface: Interface, address: str, why: str = "taken back", tells: bool = False
+    ) -> None:
+        """An address ("10.0.3.2") is ours no more; connections from it end. `tells`: peers hear it."""
         high, low = parse_address(address)
         own: Address | None = interface.own(high, low)
-        if own is not None:
+        if own is not None and tells:
+            give_up(self.host, self.udp, interface, own, why)
+        elif own is not None:
             lose(interface, own, why, self.host.now)
 
     def listen(
@@ -335,7 +341,7 @@ class Stack:
                 expire_tcb(self.host, cython.cast(Tcb, owner), now)
             elif isinstance(owner, Interface):
                 attend(cython.cast(Interface, owner), now)
-                tell(self.host, cython.cast(Interface, owner))
+                tell(self.host, self.udp, cython.cast(Interface, owner))
             else:
                 self._soon.append((owner.fire, ()))  # it may still be cancelled
         due.clear()

@@ -42,6 +42,7 @@ from cython.cimports.corten.wire.reason import (
     TCP_BAD_CHECKSUM,
     TCP_NO_CONNECTION,
     UDP_NO_ENDPOINT,
+    WORKER_LEAVING,
 )
 from cython.cimports.corten.wire.tcp import ACK, FIN, RST, SYN, Segment, verify_checksum
 
@@ -117,6 +118,8 @@ class Transport:
             return time_wait_arrives(host, ended, seg, now)
         if ended is None and self._offer(batch, i, flow_hash):
             return HANDED_OVER
+        if is_syn and host.exchange.is_leaving and ended is None:
+            return HANDED_OVER if self._pass_on(batch, i, flow_hash) else WORKER_LEAVING
         listener: Listener | None = host.find_listener(seg)
         if listener is not None:
             if self.arrival.tried != 0 and ended is None and self._give_back(batch, i):
@@ -212,6 +215,22 @@ class Transport:
     ) -> cython.bint:
         """Whether another worker takes the whole frame i."""
         return self.host.exchange.offer(
+            flow_hash,
+            batch.arena,
+            batch.frame_at[i],
+            batch.frame_len[i],
+            batch.frame_flags[i],
+            batch.frame_gso[i],
+            self.arrival.interface.index,
+            self.arrival.tried,
+        )
+
+    @cython.cfunc
+    def _pass_on(
+        self, batch: ReceiveBatch, i: cython.Py_ssize_t, flow_hash: cython.ulonglong
+    ) -> cython.bint:
+        """Whether another worker takes the connection that frame i begins."""
+        return self.host.exchange.pass_on(
             flow_hash,
             batch.arena,
             batch.frame_at[i],

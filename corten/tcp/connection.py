@@ -281,10 +281,10 @@ class TcpConnection(Tcb):
     def abort(self) -> cython.void:
         if self.closed or self.state == CLOSED:
             return
-        self._reset(ConnectionAbortedError("aborted by the application"))
+        self.reset(ConnectionAbortedError("aborted by the application"))
 
     @cython.cfunc
-    def _reset(self, error: object) -> cython.void:
+    def reset(self, error: object) -> cython.void:
         """RST to the peer (RFC 9293 3.10.5), and the connection is over."""
         host: TcpHost = self.host
         self.events = 0  # nothing but on_close follows
@@ -410,4 +410,4 @@ def reset_connection(tcb: Tcb, error: object) -> cython.void:
     """End a connection by RST from inside the stack: its handler failed."""
     connection: TcpConnection = cython.cast(TcpConnection, tcb)
     if connection.state != CLOSED:
-        connection._reset(error)
+        connection.reset(error)

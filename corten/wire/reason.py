@@ -70,6 +70,10 @@ if not cython.compiled:
     IPV6_BAD_VERSION = 50
     IPV6_BAD_PAYLOAD_LEN = 51
     IPV6_BAD_SOURCE = 52
+    # -- between workers
+    HANDED_ON = 53
+    HAND_OVER_STALE = 54
+    WORKER_LEAVING = 55
     # -- VLANs and links without Ethernet
     VLAN_NOT_OURS = 240
     LINK_UNKNOWN_VERSION = 241
@@ -231,8 +235,11 @@ PROSE: dict[str, str] = {
     "NEIGHBOUR_UNREACHABLE": "address resolution failed",
     "NO_ROUTE": "no route to the destination",
     "REPLY_QUEUE_FULL": "a stateless reply left out: the batch was full",
-    "HANDED_OVER": "another worker's: given to it",
+    "HANDED_OVER": "from the wire, and another worker's: given to it",
     "HAND_OVER_FULL": "another worker's, and its ring was full",
+    "HANDED_ON": "handed over by another worker, and not ours either: given to the next",
+    "HAND_OVER_STALE": "handed over by another worker, for a link that was removed since",
+    "WORKER_LEAVING": "a SYN while its worker is restarted, and there is no other to take it",
     "IPV6_NOT_OURS": "destination is no address of this link, and no group it listens to",
     "IPV6_FRAGMENT": "a fragment, and nobody puts it together",
     "IPV6_BAD_EXTENSION": "an extension header beyond the packet, or cut in a first fragment",

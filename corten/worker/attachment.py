@@ -7,11 +7,12 @@ descriptors beside it. Both become an `Attachment`, and `attach` makes driver an
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from corten.driver.device import Device, Queue
 from corten.driver.kind import open_queue
+from corten.worker.learnt import Learnt, lease_in, take_up
 from corten.worker.link import Link
 from corten.worker.steering import steering_of
 
@@ -24,6 +25,8 @@ class Attachment:
     queue: Queue
     mac: str
     mtu: int
+    index: int = -1  # the link's number in its group; -1: the next one
+    learnt: Learnt = field(default_factory=dict)  # by a worker before this one
 
     @classmethod
     def of(cls, link: Link, device: Device, place: int) -> Attachment:
@@ -39,7 +42,8 @@ class Attachment:
     def from_message(cls, message: dict[str, Any], fds: list[int]) -> Attachment:
         """The other end's `message`, and the descriptors that came with it."""
         queue = Queue(**{**message["queue"], "fds": fds})
-        return cls(Link(**message["link"]), queue, message["mac"], message["mtu"])
+        values = {**message, "link": Link(**message["link"]), "queue": queue}
+        return cls(**values)
 
 
 def attach(worker: Any, attachment: Attachment, leads: bool, first: bool = True) -> None:
@@ -67,8 +71,11 @@ def attach(worker: Any, attachment: Attachment, leads: bool, first: bool = True)
         link.acd and first,
         hashlib.blake2s(link.stable.encode()).digest() if link.stable else None,
         link.dhcp,
+        attachment.index,
     )
     interface.steering = steering_of(queue.values)
     worker.add_link(driver, interface)
+    if attachment.learnt:
+        take_up(worker, interface, attachment.learnt)
     if link.dhcp:
-        worker.lease(interface, leads)
+        worker.lease(interface, leads, lease_in(attachment.learnt))

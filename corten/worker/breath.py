@@ -4,7 +4,8 @@ Strategy. The links are drivers with an interface each; everything between a fra
 answer's departure happens here, compiled, with the GIL held and no Python object per frame.
 
 Rules. Every link has the same index in every worker of a group, so that a frame handed over by one
-is received by the others on the same interface.
+is received by the others on the same interface; of a link that was removed since, it is dropped and
+counted.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import cython
 from cython.cimports.corten.core.frame import ReceiveBatch
 from cython.cimports.corten.driver.driver import Driver
 from cython.cimports.corten.ip.interface import Interface
+from cython.cimports.corten.ip.teaching import learn
 from cython.cimports.corten.stack.stack import Stack
-from cython.cimports.corten.wire.reason import HANDED_IN
+from cython.cimports.corten.wire.reason import HAND_OVER_STALE, HANDED_IN
 from cython.cimports.corten.worker.exchange import WorkerExchange
 
 if cython.compiled:
@@ -69,6 +71,30 @@ class Breath:
         """Serve one more link."""
         self.wires.append(Wire(driver, interface))
 
+    def wire_of(self, index: int) -> Wire | None:
+        """The link with this number, if there is one."""
+        return self._find(index)
+
+    def remove_wire(self, interface: Interface) -> Driver:
+        """Serve a link no more, its last frames sent; its driver, which is to be closed after this
+        breath: frames of the link may be in use until then."""
+        wire: Wire | None = self._find(interface.index)
+        if wire is None:
+            raise KeyError(interface.index)
+        self.wires = [other for other in self.wires if other is not wire]
+        if wire.interface.outgoing.count:
+            wire.driver.transmit(wire.interface.outgoing)
+            wire.interface.outgoing.clear()
+        return wire.driver
+
+    @cython.cfunc
+    def _find(self, index: cython.int) -> Wire | None:
+        wire: Wire
+        for wire in self.wires:
+            if wire.interface.index == index:
+                return wire
+        return None
+
     def set_leader(self, leads: bool) -> None:
         """Whether this worker speaks for all workers of its links."""
         self.stack.lead(leads)
@@ -87,6 +113,18 @@ class Breath:
             if cython.compiled:
                 PyErr_CheckSignals()
         return arrived
+
+    @cython.ccall
+    def spin(self, until: cython.longlong) -> cython.bint:
+        """Breathe on while nothing arrives, at the latest until `until`; whether something did."""
+        now: cython.longlong = time.monotonic_ns()
+        while now < until:
+            if self.breathe(now):
+                return True
+            if cython.compiled:
+                PyErr_CheckSignals()
+            now = time.monotonic_ns()
+        return False
 
     @cython.ccall
     def breathe(self, now: cython.longlong) -> cython.bint:
@@ -132,13 +170,23 @@ class Breath:
         exchange: WorkerExchange | None = self.exchange
         if exchange is not None and not exchange.is_empty():
             while exchange.take():
-                if not exchange.is_news:
-                    self.stack.counters.add(HANDED_IN)
-                if exchange.interface_index < len(self.wires):
-                    wire = self.wires[exchange.interface_index]
-                    self.stack.receive(now, wire.interface, exchange.batch, exchange.tried)
+                self._handed_in(exchange, now)
             arrived = max(arrived, 1)
         return arrived
+
+    @cython.cfunc
+    def _handed_in(self, exchange: WorkerExchange, now: cython.longlong) -> cython.void:
+        """A message of another worker: a frame, or what it knows of a link's neighbours."""
+        wire: Wire | None = self._find(exchange.interface_index)
+        batch: ReceiveBatch = exchange.batch
+        if wire is None:
+            self.stack.counters.add(HAND_OVER_STALE)
+        elif exchange.teaches:
+            learn(wire.interface, batch.arena, batch.frame_at[0], batch.frame_len[0], now)
+        else:
+            if not exchange.is_news:
+                self.stack.counters.add(HANDED_IN)
+            self.stack.receive(now, wire.interface, batch, exchange.tried)
 
     @cython.cfunc
     def _transmit(self, now: cython.longlong) -> cython.void:

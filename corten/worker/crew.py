@@ -6,29 +6,26 @@ worker. The second half, the bodies, runs in the worker's own.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from corten.core.counter import Counters
-from corten.driver.device import Device, Keeper, Wanted
-from corten.driver.kind import open_device
+from corten.driver.device import Keeper
 from corten.endpoint.handler import Handler
 from corten.wire.reason import counter_names
-from corten.worker.attachment import Attachment, attach
-from corten.worker.link import Link
+from corten.worker.attachment import attach
+from corten.worker.group_links import GroupLinks, Held
+from corten.worker.orders import Orders
 from corten.worker.plan import Group
+from corten.worker.seat import Seat
 from corten.worker.shared import SharedMemory
-from corten.worker.supervisor import Seat
 
 DRAIN_SECONDS = 5.0
 _LITTLE = 1 << 12  # octets of a filter and of a ring that nobody uses
-_MESSAGE_LEN = 1 << 16  # octets of one of the supervisor's messages
-_MESSAGE_FDS = 253  # descriptors that one can bring: the kernel's bound
 
 
 @dataclass
@@ -37,6 +34,7 @@ class Job:
 
     handlers: dict[int, Callable[[], Handler]]
     busy_poll: bool = False
+    spin_us: int = 0
     setup: Callable[[Any], object] | None = None
     config: Any = None
     drain_seconds: float = DRAIN_SECONDS
@@ -47,11 +45,20 @@ class Job:
 class Crew:
     """The seats of one group, and its counters by worker."""
 
+    group: Group
     seats: list[Seat]
-    counters: list[Counters]
+    counters: list[Counters]  # of a stack's workers
 
     def attend(self, keeper: Keeper) -> None:
         """Let `keeper` watch what the crew's devices want watched."""
+
+    def leave(self, seat: Seat, seconds: float) -> None:
+        """Ask a worker to make room for its successor: 0 at once, else as soon as its connections
+        have nothing left to say, after so long at the latest."""
+        raise NotImplementedError
+
+    def let_go(self) -> None:
+        """In a worker's process: close what was inherited for the workers of this crew."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -79,13 +86,15 @@ class StackCrew(Crew):
         from corten.worker import worker  # noqa: F401  (before the fork, for all workers at once)
 
         self.group, self.job = group, job
-        self.devices: list[Device] = []
+        self.links = GroupLinks(group.workers, self._changed)
         self.wakes: list[int] = []
+        # of a worker without supervisor: what to do when it begins; answers what to do at its end
+        self.attended: Callable[[Any], Callable[[], object]] = lambda worker: lambda: None
         alone = group.workers == 1
         self.shared = SharedMemory(1, _LITTLE, _LITTLE) if alone else SharedMemory(group.workers)
         try:
             for link in group.links:
-                self._open(link)
+                self.links.open(link)
             for _ in range(group.workers):
                 self.wakes.append(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
         except BaseException:
@@ -94,36 +103,35 @@ class StackCrew(Crew):
         names = counter_names()
         self.counters = [Counters(names, self.shared.counters(i)) for i in range(group.workers)]
         self.seats = _seats(group, self._work)
-
-    def _open(self, link: Link) -> None:
-        device = open_device(
-            Wanted(
-                link.driver,
-                link.name,
-                self.group.workers,
-                link.hosts,
-                link.addresses,
-                link.mtu,
-                link.offload,
-                link.options,
-            )
-        )
-        device.changed = partial(self._changed, len(self.devices))
-        self.devices.append(device)
+        for seat in self.seats:
+            seat.heard = self._heard
 
     def attend(self, keeper: Keeper) -> None:
-        for device in self.devices:
-            device.attend(keeper)
+        self.links.attend(keeper)
 
-    def _changed(self, index: int) -> None:
+    def _heard(self, message: dict[str, Any]) -> None:
+        """What a link's leader has learnt on it is for whoever takes a seat later."""
+        for held in self.links.held:
+            if held.index == message["index"]:
+                held.learnt = message["learnt"]
+
+    def _changed(self, held: Held) -> None:
         """A device's far side came or went: each worker goes on with another queue."""
         for place, seat in enumerate(self.seats):
-            queue = self.devices[index].queue(place)
-            seat.tell(queue.fds, renew=index, values=queue.values)
+            queue = held.device.queue(place)
+            seat.tell(queue.fds, renew=held.index, values=queue.values)
+
+    def leave(self, seat: Seat, seconds: float) -> None:
+        if seconds > 0:
+            seat.tell(leave=seconds)
+        else:
+            seat.tell(stop=True)
+
+    def let_go(self) -> None:
+        self.links.let_go()
 
     def close(self) -> None:
-        for device in self.devices:
-            device.close()
+        self.links.close()
         for fd in self.wakes:
             os.close(fd)
         self.wakes = []
@@ -142,9 +150,10 @@ class StackCrew(Crew):
                 exchange.clear()
         wake = os.dup(self.wakes[place])
         worker = Worker(job.secret, job.config, seat.index, exchange, counters, wake)
+        ended: Callable[[], object] = lambda: None
         try:
-            for link, device in zip(self.group.links, self.devices, strict=True):
-                attachment = Attachment.of(link, device, place)
+            for held in self.links.held:
+                attachment = self.links.attachment(held, place)
                 attachment.queue = attachment.queue.own()
                 attach(worker, attachment, place == 0, seat.starts <= 1)
             worker.names.given = job.name_servers
@@ -152,57 +161,19 @@ class StackCrew(Crew):
                 worker.listen(port, factory)
             if job.setup is not None:
                 job.setup(worker)
+            orders = Orders(seat, worker)
             if seat.control is None:
-                self._attend_alone(worker)
-            _attend(seat, worker)
-            worker.serve(job.busy_poll, job.drain_seconds)
+                self.links.attend(worker)
+                ended = self.attended(worker)
+            else:
+                self.let_go()
+            if seat.on_ready is not None:
+                seat.on_ready()
+            orders.begin()
+            worker.serve(job.busy_poll, job.drain_seconds, spin_us=job.spin_us)
         finally:
+            ended()
             worker.close()
-
-    def _attend_alone(self, worker: Any) -> None:
-        """There is no supervisor: the only worker watches the devices too."""
-        for index, device in enumerate(self.devices):
-
-            def renew(index: int = index, device: Device = device) -> None:
-                queue = device.queue(0).own()
-                worker.renew(index, queue.values, queue.fds)
-
-            device.changed = renew
-            device.attend(worker)
-
-
-def _attend(seat: Seat, worker: Any) -> None:
-    """Report ready, and listen to the supervisor from here on."""
-    if seat.on_ready is not None:
-        seat.on_ready()
-    control = seat.control
-    if control is None:
-        return
-    worker.watch(control.fileno(), lambda: _obey(control, worker))
-    worker.on_drained = lambda: seat.tell(drained=True)
-    seat.tell(ready=True)
-
-
-def _obey(control: socket.socket, worker: Any) -> None:
-    """A message from the supervisor; its silence for ever ends the worker."""
-    fds: list[int] = []
-    try:
-        data, fds, _, _ = socket.recv_fds(control, _MESSAGE_LEN, _MESSAGE_FDS)
-    except BlockingIOError:  # silent: nothing was said
-        return
-    except OSError:  # silent: a supervisor that is gone is one that says nothing
-        data = b""
-    if not data:
-        worker.watch(control.fileno(), None)
-        worker.stop()
-        return
-    message = json.loads(data)
-    if "leads" in message:
-        worker.lead(message["leads"])
-    if "stop" in message:
-        worker.stop()
-    if "renew" in message:
-        worker.renew(message["renew"], message["values"], fds)
 
 
 # -- workers of the kernel's sockets ------------------------------------------------------------
@@ -222,6 +193,10 @@ class KernelCrew(Crew):
                     claim(address, port)
         self.seats = _seats(group, self._work)
 
+    def leave(self, seat: Seat, seconds: float) -> None:
+        with suppress(ProcessLookupError):  # silent: it ended by itself
+            os.kill(seat.pid, signal.SIGTERM if seconds > 0 else signal.SIGKILL)
+
     def _work(self, seat: Seat, place: int) -> None:
         from corten.kernel import worker as kernel
 
@@ -231,6 +206,7 @@ class KernelCrew(Crew):
             self.group.addresses,
             index=seat.index,
             busy_poll=job.busy_poll,
+            spin_us=job.spin_us,
             setup=job.setup,
             ready=lambda: _tell_ready(seat),
             alone=False,

@@ -104,13 +104,30 @@ class Leases(DatagramHandler):
         self.clients: list[LinkClient] = []
         self.endpoint: Endpoint | None = None
 
-    def add(self, interface: Any, leads: bool) -> None:
-        """Begin on one more link."""
+    def add(self, interface: Any, leads: bool, known: tuple[Lease, float] | None = None) -> None:
+        """Begin on one more link. `known`: the lease that a worker before us had, and since when."""
         if self.endpoint is None:
             self.endpoint = self.worker.bind(CLIENT_PORT, self)
         client = LinkClient(self, interface, leads)
         self.clients.append(client)
-        client.client.start()
+        if known is None:
+            client.client.start()
+        else:
+            client.client.resume(*known)
+
+    def remove(self, interface: Any) -> None:
+        """End on one link: its address is given back, if we lead."""
+        for link in list(self.clients):
+            if link.interface is interface:
+                link.client.stop()
+                self.clients.remove(link)
+
+    def client_of(self, interface: Any) -> DhcpClient | None:
+        """The client of a link, if it has one."""
+        for link in self.clients:
+            if link.interface is interface:
+                return link.client
+        return None
 
     def on_datagram(self, endpoint: Endpoint, data: bytes, peer: tuple[str, int]) -> None:
         for link in self.clients:

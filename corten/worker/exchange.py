@@ -7,7 +7,8 @@ may own it; only when nobody does may it be answered with RST. What would begin 
 to whom the wire gave it: a filter that was wrong must not decide where a flow lives, for all that
 follows would have to be handed over too. The fragments of a datagram go to the worker that their
 hash says, and so meet, unless the wire makes them meet. ARP news goes to every worker of the group,
-so that each resolves from one answer.
+so that each resolves from one answer, and a worker that has just begun is told all that another
+knows of its neighbours.
 
 Rules. One ring for each ordered pair, one writer and one reader each; a full ring drops and counts,
 as a wire would. A message carries the workers that have looked at it already (`tried`), so nothing
@@ -33,10 +34,12 @@ from corten.worker.shared import SharedMemory
 
 if not cython.compiled:
     WORKERS_MAX = 64  # of one group: `tried` has a bit for each, `first` six bits
-    # the low octet of a message's kind: a frame's flags, NEWS, and `first` above them
+    # the low octet of a message's kind: a frame's flags, NEWS, and `first` above them; of news,
+    # which has no `first`, whether it is a frame
     FLAGS_MASK = 1
     NEWS = 2
     FIRST_SHIFT = 2
+    TEACHES = 6  # NEWS that is no frame: see `corten.ip.teaching`
 
 _ONE: cython.ulonglong = 1
 _EVERYBODY: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
@@ -52,6 +55,7 @@ class WorkerExchange(Exchange):
     tried: cython.ulonglong  # of the last message taken
     first: cython.int  # who got it from the wire
     is_news: cython.bint  # for everybody, and no frame of anybody's flow
+    teaches: cython.bint  # the last message taken is no frame
     _mine: Presence
     _presences: list  # by worker
     _outward: list  # ByteRing by worker; our own place is unused
@@ -74,6 +78,7 @@ class WorkerExchange(Exchange):
         self.tried = 0
         self.first = index
         self.is_news = False
+        self.teaches = False
         self._presences = [Presence(shared.presence(i)) for i in range(shared.workers)]
         self._mine = self._presences[index]
         self._outward = [ByteRing(shared.ring(index, i)) for i in range(shared.workers)]
@@ -154,6 +159,32 @@ class WorkerExchange(Exchange):
         return True
 
     @cython.cfunc
+    def pass_on(
+        self,
+        flow_hash: cython.ulonglong,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        flags: cython.longlong,
+        gso_size: cython.longlong,
+        interface_index: cython.int,
+        tried: cython.ulonglong,
+    ) -> cython.bint:
+        """The flow's hash says which of those that have not looked yet is the first to be asked:
+        a SYN that comes again finds the same one. It counts as received there."""
+        tried |= _ONE << self.index
+        workers: cython.ulonglong = self.workers
+        begin: cython.int = cython.cast(cython.int, flow_hash % workers)
+        turn: cython.int
+        for turn in range(self.workers):
+            i: cython.int = (begin + turn) % self.workers
+            if tried & (_ONE << i) == 0:
+                low: cython.uint = self._low(flags, i)
+                self._put(i, memory, at, length, low, gso_size, interface_index, tried)
+                return True
+        return False
+
+    @cython.cfunc
     @cython.exceptval(check=False)
     def _low(self, flags: cython.longlong, first: cython.int) -> cython.uint:
         """The low octet of a message's kind."""
@@ -195,6 +226,11 @@ class WorkerExchange(Exchange):
     def relay(self, interface_index: int, frame: bytes) -> None:
         """As `neighbour`, for a frame that was made here."""
         self.neighbour(interface_index, Memory(frame), 0, len(frame))
+
+    def teach(self, target: int, interface_index: int, message: bytes) -> None:
+        """Tell one worker what `corten.ip.teaching` has written."""
+        memory: Memory = Memory(message)
+        self._put(target, memory, 0, memory.size, TEACHES, 0, interface_index, _EVERYBODY)
 
     @cython.cfunc
     def _put(
@@ -259,8 +295,9 @@ class WorkerExchange(Exchange):
         self.interface_index = cython.cast(cython.int, (kind >> 8) & 0xFF)
         self.tried = ring.tag
         self.is_news = kind & NEWS != 0
+        self.teaches = kind & 0xFF == TEACHES
         self.first = cython.cast(cython.int, (kind & 0xFF) >> FIRST_SHIFT)
-        if self.first >= self.workers:  # nobody's word but the other side's
+        if self.is_news or self.first >= self.workers:  # nobody's word but the other side's
             self.first = self.index
         batch.push(batch.used, length, kind & FLAGS_MASK, kind >> 16)
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corten.driver.kind import KINDS
@@ -306,6 +306,28 @@ _OF_ETHERNET = ("mac", "arp", "neighbour", "vlan", "dad", "acd", "stable")
 # -- what follows from the rest -------------------------------------------------------------
 
 
+def with_address(link: Link, value: str, name: str) -> Link:
+    """A running link with one address more, the last one. CortenError, one line, if it cannot be."""
+    more = replace(link, addresses=list(link.addresses))
+    text = f"{name} with {value}"
+    try:
+        if value in ("dhcp", "slaac"):
+            raise ValueError("is asked for when a link is made")
+        _address(more, value)
+    except ValueError as error:
+        raise _wrong(text, f"address={value}: {error}") from None
+    check_complete(more, text)
+    return more
+
+
+def check_complete(link: Link, text: str) -> None:
+    """What must fit together; CortenError where it does not."""
+    own = [ipaddress.ip_interface(address) for address in link.addresses]
+    if 0 < link.mtu < MTU_MIN_V6 and (link.slaac or any(address.version == 6 for address in own)):
+        raise _wrong(text, f"mtu={link.mtu}: IPv6 needs {MTU_MIN_V6} or more")
+    _check_on_link(link, own, text)
+
+
 def _complete(link: Link, hosts: list[str], text: str) -> None:
     """The defaults that need the whole link, and what must fit together."""
     if not link.addresses and not link.slaac and not link.dhcp:
@@ -316,11 +338,9 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
         raise _wrong(text, f"{link.workers} workers but {len(link.cpus)} processors in cpus=")
     if link.driver == "kernel":
         return
+    check_complete(link, text)
     own = [ipaddress.ip_interface(address) for address in link.addresses]
-    if 0 < link.mtu < MTU_MIN_V6 and (link.slaac or any(address.version == 6 for address in own)):
-        raise _wrong(text, f"mtu={link.mtu}: IPv6 needs {MTU_MIN_V6} or more")
     link.hosts = _hosts(link, own, hosts, text)
-    _check_on_link(link, own, text)
 
 
 def _hosts(link: Link, own: list[_Own], given: list[str], text: str) -> list[str]:

@@ -47,7 +47,7 @@ def plan(links: list[Link], workers: int = 1, cpus: list[int] | None = None) -> 
         raise CortenError("no link: give at least one, such as --link tap,address=10.0.2.2/24")
     if not 1 <= workers <= WORKERS_MAX:
         raise CortenError(f"workers={workers}: from 1 to {WORKERS_MAX}")
-    _refuse_doubles(links)
+    refuse_doubles(links)
     allowed = sorted(os.sched_getaffinity(0))
     pool = cpus or allowed
     made = Plan()
@@ -78,7 +78,7 @@ def _add(
     made.groups.append(Group(links, workers, dealt, made.workers))
 
 
-def _refuse_doubles(links: list[Link]) -> None:
+def refuse_doubles(links: list[Link]) -> None:
     """Two links of one name or one address would be in each other's way."""
     names: set[str] = set()
     addresses: set[str] = set()

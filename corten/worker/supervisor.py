@@ -19,11 +19,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from corten.endpoint.error import CortenError
+from corten.worker.seat import Seat
 
 logger = logging.getLogger("corten")
 
@@ -33,35 +33,7 @@ RESTART_PAUSE_S = 0.1  # before the second and later of them
 GRACE_S = 2.0  # beyond the drain before a worker is killed
 _PR_SET_PDEATHSIG = 1
 
-Body = Callable[["Seat"], None]
 Report = Callable[[list[dict[str, int]]], object]
-
-
-@dataclass
-class Seat:
-    """One worker's place: what stays when its process does not."""
-
-    index: int
-    cpu: int
-    body: Body  # runs in the child; returns when it has drained
-    fellows: list[int] = field(default_factory=list)  # indices of its group's workers
-    pid: int = 0
-    pidfd: int = -1
-    control: socket.socket | None = None  # supervisor's end in the supervisor, worker's in a worker
-    started: float = 0.0
-    starts: int = 0  # how often it was forked
-    fast_deaths: int = 0
-    is_ready: bool = False
-    is_drained: bool = False  # it has said all and waits for its fellows
-    leads: bool = False  # the lowest live worker of its group
-    due: float = 0.0  # when to fork it again; 0: it runs, or is done
-    on_ready: Callable[[], object] | None = None  # called where there is no supervisor to tell
-
-    def tell(self, fds: list[int] | None = None, **message: object) -> None:
-        """Send a message, and descriptors, to the other end; a dead one hears nothing."""
-        if self.control is not None:
-            with suppress(OSError):  # silent: the dead hear nothing
-                socket.send_fds(self.control, [json.dumps(message).encode()], fds or [])
 
 
 class Supervisor:
@@ -74,13 +46,17 @@ class Supervisor:
         drain_seconds: float = 5.0,
         report: Callable[[], object] | None = None,
         report_seconds: float = 1.0,
+        forked: Callable[[Seat], object] | None = None,
     ) -> None:
+        """`forked(seat)` runs in a worker's process before anything else does."""
         self._seats = seats
         self._by_index = {seat.index: seat for seat in seats}
         self._ready = ready
         self._drain_seconds = drain_seconds
         self._report = report
         self._report_seconds = report_seconds
+        self._forked = forked
+        self._later: list[tuple[float, Callable[[], object]]] = []
         self._poll = select.poll()
         self._by_fd: dict[int, Callable[[], object]] = {}
         self._stop_at = 0.0  # when the last worker is killed; 0: not stopping
@@ -114,6 +90,34 @@ class Supervisor:
         if function is not None:
             self._by_fd[fd] = function
             self._poll.register(fd, select.POLLIN)
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Call `function` once after so long."""
+        self._later.append((time.monotonic() + seconds, function))
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether everything is on its way to the end."""
+        return self._stop_at > 0
+
+    def stop(self) -> None:
+        """Drain and end, as after SIGTERM."""
+        if not self._stop_at:
+            self._stop()
+
+    def replace(self, seat: Seat, leave: Callable[[], object], seconds: float) -> None:
+        """Let a successor take a seat: `leave()` asks whoever sits there to go, who is killed when
+        he has not within `seconds` and a little."""
+        pid = seat.pid
+        seat.is_leaving = True
+        leave()
+
+        def insist() -> None:
+            if seat.pid == pid and seat.is_leaving:
+                with suppress(ProcessLookupError):  # silent: it ended by itself
+                    os.kill(pid, signal.SIGKILL)
+
+        self.call_later(seconds + GRACE_S, insist)
 
     # -- signals ------------------------------------------------------------------------------
 
@@ -167,12 +171,21 @@ class Supervisor:
             if self._report is not None and now >= next_report and not self._stop_at:
                 next_report = now + self._report_seconds
                 self._report()
+            self._call_due(now)
             for fd, _ in self._poll.poll(self._patience(now, next_report)):
                 self._dispatch(fd)
+
+    def _call_due(self, now: float) -> None:
+        """What `call_later` scheduled."""
+        due = [function for at, function in self._later if at <= now]
+        self._later = [(at, function) for at, function in self._later if at > now]
+        for function in due:
+            function()
 
     def _patience(self, now: float, next_report: float) -> int | None:
         """Milliseconds until something is due; None: until something happens."""
         moments = [seat.due for seat in self._seats if seat.due]
+        moments += [at for at, _ in self._later]
         if self._stop_at:
             moments.append(self._stop_at)
         elif self._report is not None:
@@ -206,9 +219,19 @@ class Supervisor:
         seat.control = ours
         seat.pid = pid
         seat.pidfd = os.pidfd_open(pid)
-        seat.is_ready = seat.is_drained = False
+        seat.is_ready = seat.is_drained = seat.is_leaving = False
         self.watch(seat.pidfd, partial(self._died, seat))
         self.watch(ours.fileno(), partial(self._heard, seat))
+        if seat.starts > 1:
+            self._let_teach(seat)
+
+    def _let_teach(self, seat: Seat) -> None:
+        """A successor is told by one of its fellows which neighbours there are."""
+        for index in seat.fellows:
+            fellow = self._by_index[index]
+            if fellow is not seat and fellow.is_ready and fellow.pid:
+                fellow.tell(teach=seat.fellows.index(seat.index))
+                return
 
     def _child(self, seat: Seat, control: socket.socket, other: socket.socket, parent: int) -> int:
         """The worker's process from its first instruction to its exit code."""
@@ -227,6 +250,8 @@ class Supervisor:
             os.sched_setaffinity(0, {seat.cpu})
             control.setblocking(False)
             seat.control = control
+            if self._forked is not None:
+                self._forked(seat)
             seat.body(seat)
             code = 0
         except CortenError as error:
@@ -251,6 +276,10 @@ class Supervisor:
             self.watch(seat.control.fileno(), None)
             return
         message = json.loads(data)
+        if "answer" in message:
+            seat.take_answer(message)
+        if "learnt" in message and seat.heard is not None:
+            seat.heard(message)
         if "failed" in message and not self._everyone_was_ready():
             self._failure = self._failure or str(message["failed"])
             self._stop()
@@ -259,6 +288,9 @@ class Supervisor:
             self._release(seat)
         if message.get("ready"):
             seat.is_ready = True
+            if seat.taken is not None:
+                taken, seat.taken = seat.taken, None
+                taken()
             if self._ready is not None and all(each.is_ready for each in self._seats):
                 callback, self._ready = self._ready, None
                 callback()
@@ -285,6 +317,11 @@ class Supervisor:
         if self._stop_at:
             self._release(seat)
             return
+        if seat.is_leaving:
+            logger.info("worker %d makes room for its successor", seat.index)
+            seat.due = now
+            self._elect()
+            return
         seat.fast_deaths = seat.fast_deaths + 1 if now - seat.started < STEADY_S else 0
         how = _how(status)
         if seat.fast_deaths >= RESTART_FAST:
@@ -302,6 +339,7 @@ class Supervisor:
             self.watch(seat.control.fileno(), None)
             seat.control.close()
         seat.pid, seat.pidfd, seat.control = 0, -1, None
+        seat.end_questions()
 
     def _kill(self, seat: Seat) -> None:
         """The end of patience."""

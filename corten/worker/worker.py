@@ -21,8 +21,11 @@ from cython.cimports.corten.worker.breath import Breath
 from corten.core.chance import Chance
 from corten.core.clock import NEVER
 from corten.core.counter import Counters
+from corten.core.spin import Spin
+from corten.dhcp.lease import Lease
 from corten.driver.driver import Driver
 from corten.endpoint.datagram import DatagramHandler, Endpoint
+from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.endpoint.loop import Loop, TimerHandle
 from corten.ip.interface import Interface
@@ -76,7 +79,11 @@ class Worker(Loop):
         self.on_drained: Callable[[], object] = self.stop
         self.names = Names(self, self._name_servers, self.stack.routes.sort)
         self.leases: Leases | None = None
-        self._exchange = exchange
+        self.exchange = exchange
+        self._spin: Spin | None = None
+        self._busy = 0  # breaths in which something arrived, when last looked at
+        self._woken_at = 0
+        self._going: set[str] = set()  # links that are being removed
         self._stopped = False
         self._draining = False
 
@@ -86,9 +93,56 @@ class Worker(Loop):
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
 
+    def interface(self, name: str) -> Interface:
+        """The stack's interface on a link. CortenError where there is no such link."""
+        known = [each for each in self.stack.interfaces if each.name not in self._going]
+        for each in known:
+            if each.name == name:
+                return each
+        names = ", ".join(each.name for each in known)
+        raise CortenError(f"no link {name!r}: there are {names}")
+
+    def remove_link(
+        self, name: str, why: str = "taken away", then: Callable[[], object] | None = None
+    ) -> None:
+        """Serve a link no more. Its connections end with an error that says `why`, a lease is given
+        back, listeners stay; `then()` is called when the last frame has gone and it is closed."""
+        interface = self.interface(name)
+        self._going.add(name)
+        if self.leases is not None:
+            self.leases.remove(interface)
+        self.stack.leave(interface, why)
+        # not in this breath: what the two have still to say leaves at its end
+        self.stack.call_soon(self.stack.call_soon, self._forget, interface, why, then)
+
+    def _forget(self, interface: Interface, why: str, then: Callable[[], object] | None) -> None:
+        self.stack.remove_interface(interface, why)
+        driver = self._breath.remove_wire(interface)
+        for fd in driver.filenos():
+            self._epoll.unregister(fd)
+        self._going.discard(interface.name)
+        self.stack.call_soon(self._close_driver, driver, then)
+
+    def _close_driver(self, driver: Driver, then: Callable[[], object] | None) -> None:
+        driver.close()
+        if then is not None:
+            then()
+
+    def add_address(self, name: str, address: str, dad: str = "optimistic") -> None:
+        """One more address ("10.0.3.2/24") on a link; `dad` as of `Stack.add_interface`."""
+        self.stack.add_address(self.interface(name), address, dad)
+
+    def remove_address(self, name: str, address: str, why: str = "taken away") -> None:
+        """A link has an address ("10.0.3.2") no more; connections from it end with an error."""
+        self.stack.remove_address(self.interface(name), address, why, tells=True)
+
     def renew(self, index: int, values: dict[str, Any], fds: list[int]) -> None:
         """A link's far side came or went: its driver goes on with another queue."""
-        wire = self._breath.wires[index]
+        wire = self._breath.wire_of(index)
+        if wire is None:
+            for fd in fds:  # the link was removed meanwhile
+                os.close(fd)
+            return
         driver: Driver = wire.driver
         for fd in driver.filenos():
             self._epoll.unregister(fd)
@@ -96,6 +150,19 @@ class Worker(Loop):
         wire.interface.steering = steering_of(values)
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
+
+    def figures(self) -> list[dict[str, Any]]:
+        """How the links are doing, by what their drivers have counted."""
+        return [
+            {
+                "index": wire.interface.index,
+                "addresses": [each.text() for each in wire.interface.addresses],
+                "received": wire.driver.received,
+                "transmitted": wire.driver.transmitted,
+                "dropped": wire.driver.receive_dropped + wire.driver.transmit_dropped,
+            }
+            for wire in self._breath.wires
+        ]
 
     def lead(self, leads: bool) -> None:
         """Whether this worker announces and answers for all workers of its links."""
@@ -155,17 +222,20 @@ class Worker(Loop):
         told = [halves for link in self.stack.interfaces for halves in link.name_servers]
         return learnt + [format_address(*halves) for halves in told]
 
-    def lease(self, interface: Interface, leads: bool) -> None:
-        """Let a link have its IPv4 address from a DHCP server (RFC 2131)."""
+    def lease(
+        self, interface: Interface, leads: bool, known: tuple[Lease, float] | None = None
+    ) -> None:
+        """Let a link have its IPv4 address from a DHCP server (RFC 2131). `known`: the lease of a
+        worker before this one, and since when."""
         if self.leases is None:
             seed = int.from_bytes(os.urandom(8), "big")
             self.leases = Leases(self, Chance(seed))
-        self.leases.add(interface, leads)
+        self.leases.add(interface, leads, known)
 
     def tell_others(self, interface_index: int, frame: bytes) -> None:
         """Let the other workers of a link receive a frame as if it had come to them."""
-        if self._exchange is not None:
-            self._exchange.relay(interface_index, frame)
+        if self.exchange is not None:
+            self.exchange.relay(interface_index, frame)
 
     def bind(
         self,
@@ -193,9 +263,16 @@ class Worker(Loop):
         return self.stack.next_deadline()
 
     def serve(
-        self, busy_poll: bool = False, drain_seconds: float = DRAIN_SECONDS, signals: bool = True
+        self,
+        busy_poll: bool = False,
+        drain_seconds: float = DRAIN_SECONDS,
+        signals: bool = True,
+        spin_us: int = 0,
     ) -> None:
-        """Breathe until `stop`, or until SIGTERM or SIGINT has drained the connections."""
+        """Breathe until `stop`, or until SIGTERM or SIGINT has drained the connections. Without
+        work it sleeps: never with `busy_poll`, and only after `spin_us` microseconds while that
+        pays (`corten.core.spin`)."""
+        self._spin = Spin(spin_us * 1000) if spin_us else None
         if signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(
@@ -222,9 +299,31 @@ class Worker(Loop):
             seconds = min((deadline - time.monotonic_ns()) / 1e9, _PATIENCE_S)
         if seconds <= 0 or self._breath.is_ready():
             self._poll(0)
+            self._woken_at = time.monotonic_ns()
+            return
+        if self._spin is not None and self._look_on(self._spin, deadline):
+            self._poll(0)
             return
         self.collector.idle()
         self._poll(seconds)
+        self._woken_at = time.monotonic_ns()
+
+    def _look_on(self, spin: Spin, deadline: int) -> bool:
+        """Before sleeping, look on as long as it may pay; whether something came, or is due."""
+        busy: int = self._breath.busy
+        if busy != self._busy:
+            self._busy = busy
+            spin.arrived(self._woken_at)
+        now = time.monotonic_ns()
+        until = spin.idle(now)
+        if until <= now or threading.active_count() > 1:
+            return False  # who looks on holds the GIL
+        if not self._breath.spin(min(until, deadline)):
+            if deadline > until:
+                spin.ran_out()
+            return deadline <= until
+        self._woken_at = time.monotonic_ns()
+        return True
 
     def _poll(self, seconds: float) -> None:
         """Wait at most so long. The links are read by the breath; whoever watches a descriptor is
@@ -256,6 +355,16 @@ class Worker(Loop):
                 listener.close()
         for endpoint in self.stack.udp.endpoints():
             endpoint.close()
+        self._drain_on(time.monotonic() + seconds)
+
+    def leave(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Make room for a successor, and refuse nobody: connections that begin are for the other
+        workers of the links, those that are here end as soon as nothing is left to say, for so
+        long; then `on_drained`, as of `drain`. A worker that is alone lets peers try again."""
+        if self._draining:
+            return
+        self._draining = True
+        self.stack.host.exchange.is_leaving = True
         self._drain_on(time.monotonic() + seconds)
 
     def _drain_on(self, until: float) -> None:

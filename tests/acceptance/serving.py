@@ -6,7 +6,9 @@ import json
 import os
 import random
 import selectors
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -45,6 +47,8 @@ class Httpd:
         self.cores = (0, last)
         words = [*(command or corten()), "httpd", "80", str(site)]
         words += ["--link", f"{link},offload={offload}", "--workers", str(workers), *options]
+        self.control = os.path.join(tempfile.mkdtemp(prefix="corten-"), "s")
+        words += ["--control", self.control]
         self.process = Process(words, space, None, directory=str(ROOT))
         try:
             self.process.expect("ready")
@@ -57,6 +61,7 @@ class Httpd:
 
     def __exit__(self, *_: object) -> None:
         self.process.stop()
+        shutil.rmtree(os.path.dirname(self.control), ignore_errors=True)
 
     def pids(self) -> list[int]:
         """The supervisor, then its workers."""
@@ -64,6 +69,20 @@ class Httpd:
 
     def worker_pids(self) -> list[int]:
         return self.pids()[1:]
+
+    def await_workers(self, count: int, seconds: float = 5.0) -> None:
+        """Until so many serve again, as `corten ctl status` says."""
+        from corten.app.ctl import Server
+
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            control = Server(self.control)
+            workers = control.ask("status")["workers"]
+            control.close()
+            if sum(each["ready"] and each["starts"] > 1 for each in workers) == count:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"not {count} workers again within {seconds} s")
 
 
 def call(space: Namespace) -> Client:

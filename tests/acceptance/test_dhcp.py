@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,35 @@ def test_a_lease_from_dnsmasq(space: Namespace, site: Path, workers: int) -> Non
         server.expect("DHCPRELEASE", 5.0)
         assert server.text().count("DHCPACK(lease)") == 1  # the other worker overheard it
         assert "DHCPDECLINE" not in server.text()
+    finally:
+        if server is not None:
+            server.stop()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_lease_outlives_its_workers(space: Namespace, site: Path, workers: int) -> None:
+    """A successor goes on with it: it serves at once, and the server is asked for nothing."""
+    if find("dnsmasq") is None:
+        pytest.skip("no dnsmasq")
+    page = site_pages(str(site))[0]
+    server = None
+    space.ip("tuntap", "add", "dev", "lease", "mode", "tap", "multi_queue")
+    try:
+        with Httpd(space, site, workers=workers, link=LINK) as ours:
+            server = Process(SERVER, space, None)
+            ours.process.expect("10.9.0.5", 30.0)
+            found = re.search(r"link lease: (10\.9\.0\.5\d)/24 for", ours.process.text())
+            assert found, ours.process.text()
+            time.sleep(1.5)  # until it has been told to the supervisor
+            for victim in ours.worker_pids():
+                os.kill(victim, signal.SIGKILL)
+            ours.await_workers(workers)
+            for _ in range(10):
+                got = fetch(space, f"http://{found[1]}/{page}")
+                assert got == (site / page).read_bytes()
+            assert server.text().count("DHCPDISCOVER") == 1
+            assert server.text().count("DHCPACK(lease)") == 1
+        server.expect("DHCPRELEASE", 5.0)
     finally:
         if server is not None:
             server.stop()

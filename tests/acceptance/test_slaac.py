@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,3 +106,20 @@ def test_the_kernel_does_not_take_an_address_that_is_ours(six: Namespace, site: 
             time.sleep(0.1)
         six.ip("-6", "addr", "del", "fd00::5/64", "dev", "auto")
         assert " 0% packet loss" in six.command(["ping", "-6", "-c", "1", "fd00::5"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_addresses_outlive_their_workers(
+    six: Namespace, site: Path, tmp_path: Path, workers: int
+) -> None:
+    """A successor has them before any router speaks: there is none any more."""
+    page = site_pages(str(site))[0]
+    with Httpd(six, site, workers=workers, link=LINK) as server:
+        with radvd(six, tmp_path):
+            address = made(server)
+            time.sleep(1.5)  # until they have been told to the supervisor
+        for victim in server.worker_pids():
+            os.kill(victim, signal.SIGKILL)
+        server.await_workers(workers)
+        for _ in range(8):
+            assert fetched(six, address, page, tmp_path) == (site / page).read_bytes()

@@ -352,3 +352,27 @@ def test_a_follower_that_hears_nothing_asks() -> None:
     follower.client.start()
     follower.until(8.0)
     assert follower.client.state == BOUND
+
+
+def test_a_successor_goes_on_with_the_lease_and_asks_nobody() -> None:
+    before = Case().bound()
+    after = Case()
+    after.until(1000.0)
+    after.client.resume(before.leases[0], before.client.leased)
+    assert after.leases == before.leases
+    assert after.client.state == BOUND
+    after.until(1799.0 + before.client.leased)
+    assert after.sent == []
+    after.until(1802.0 + before.client.leased)
+    assert [message.kind for _, message, _ in after.sent] == [REQUEST]
+
+
+def test_a_lease_that_was_over_is_asked_for_again() -> None:
+    before = Case().bound()
+    after = Case()
+    after.until(4000.0)
+    after.client.resume(before.leases[0], before.client.leased)
+    assert after.leases == []
+    after.until(4002.0)
+    assert after.asked() == [DISCOVER, REQUEST]
+    assert after.sent[0][1].address(REQUESTED_ADDRESS) == OFFERED

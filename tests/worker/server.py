@@ -61,6 +61,7 @@ def main() -> int:
     fails = options.pop("fails", "")
     callee = options.pop("callee", None)
     calls = options.pop("calls", 0)
+    quiet = options.pop("quiet", False)  # for who does not read what it says each second
 
     def setup(worker: Any) -> None:
         for _ in range(calls):
@@ -75,7 +76,7 @@ def main() -> int:
             options.pop("links"),
             setup=setup,
             ready=lambda addresses: say(ready=addresses, supervisor=os.getpid()),
-            report=lambda counters: say(counters=counters),
+            report=None if quiet else lambda counters: say(counters=counters),
             **options,
         )
     except CortenError as error:

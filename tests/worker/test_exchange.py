@@ -11,10 +11,12 @@ import pytest
 from corten.core.arena import Memory
 from corten.core.chance import Chance
 from corten.core.counter import Counters
+from corten.core.frame import ReceiveBatch
 from corten.core.ring import ByteRing
 from corten.driver.pipe import Pipe
 from corten.endpoint.connection import Connection
 from corten.endpoint.handler import Handler
+from corten.ip.teaching import taught
 from corten.stack.stack import Stack
 from corten.wire.reason import counter_names
 from corten.worker.breath import Breath
@@ -241,11 +243,99 @@ def test_the_target_is_woken_once_a_breath(house: House) -> None:
 
 
 def test_what_a_ring_says_of_an_interface_is_checked(house: House) -> None:
+    """So is what is still on its way when a link is removed."""
     house.turn()
     before = house.counter(1, "handed_in")
     ByteRing(house.shared.ring(0, 1)).put(99 << 8, 1, Memory(bytes(60)), 0, 60)
     house.turn(1)
-    assert house.counter(1, "handed_in") == before + 1
+    assert house.counter(1, "handed_in") == before
+    assert house.counter(1, "hand_over_stale") == 1
+
+
+def test_the_share_is_of_frames_from_the_wire(house: House) -> None:
+    """However often a frame is passed on, it is counted once, where it came in."""
+    connection, caller = connected(house)
+    received = [house.counter(i, "frames_in") for i in range(2)]
+    given = house.counter(1, "handed_over")
+    house.route = 1
+    for _ in range(10):
+        connection.send(b"abc")
+        house.turn()
+    assert len(caller.got) == 30
+    arrived = house.counter(1, "frames_in") - received[1]
+    assert house.counter(1, "handed_over") - given == arrived > 0
+    assert house.counter(0, "frames_in") == received[0]
+    assert house.counter(0, "handed_in") >= arrived
+    # what a filter let through by mistake goes on to nobody, and is no frame of worker 0's wire
+    house.workers[0].stack.receive(
+        house.now, house.workers[0].wires[0].interface, batch_of(b"x"), 2
+    )
+    assert house.counter(0, "handed_over") == 0
+    assert house.counter(0, "frames_in") == received[0]
+
+
+def batch_of(frame: bytes) -> ReceiveBatch:
+    batch = ReceiveBatch()
+    assert batch.append(frame)
+    return batch
+
+
+# -- a worker that is about to be restarted ---------------------------------------------------
+
+
+def leave(house: House, i: int) -> None:
+    exchange = house.workers[i].exchange
+    assert exchange is not None
+    exchange.is_leaving = True
+
+
+def test_who_leaves_gives_new_connections_to_the_others(house: House) -> None:
+    mine, first = connected(house)
+    leave(house, 0)
+    for _ in range(5):
+        _, caller = connected(house)
+        assert caller.is_open
+    assert [len(worker.stack.connections()) for worker in house.workers] == [1, 5]
+    mine.send(b"as before")
+    house.turn()
+    assert first.got == b"as before"
+    assert house.counter(0, "tcp_no_connection") == 0
+
+
+def test_who_leaves_still_says_that_nobody_listens(house: House) -> None:
+    leave(house, 0)
+    _, caller = connected(house, port=99)
+    assert isinstance(caller.error, ConnectionRefusedError)
+
+
+def test_when_all_leave_a_syn_finds_the_successor(house: House) -> None:
+    """Nobody refuses it; when it comes again somebody is there."""
+    leave(house, 0)
+    leave(house, 1)
+    _, caller = connected(house)
+    assert not caller.is_open and caller.error is None
+    assert house.counter(0, "worker_leaving") + house.counter(1, "worker_leaving") >= 1
+    house.workers[0] = house.worker(0)
+    house.turn(1500)
+    assert caller.is_open
+
+
+def test_a_successor_is_taught_by_a_fellow(house: House) -> None:
+    house.wires[1].push(arp_request())
+    house.turn(2)
+    house.workers[0] = house.worker(0)
+    exchange = house.workers[1].exchange
+    assert exchange is not None
+    for message in taught(house.workers[1].wires[0].interface):
+        exchange.teach(0, 0, message)
+    exchange.end_breath()
+    handed = house.counter(0, "handed_in")
+    asked = house.counter(0, "arp_requests_out")
+    house.route = 0
+    _, caller = connected(house)
+    assert caller.is_open
+    assert house.counter(0, "arp_requests_out") == asked
+    assert house.counter(0, "handed_in") == handed, "what is taught is no frame"
 
 
 def test_too_many_workers_are_refused() -> None:

@@ -12,6 +12,7 @@ import pytest
 from corten.core.clock import NEVER
 from corten.driver.pipe import Pipe
 from corten.endpoint.connection import Connection
+from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.worker.worker import Worker
 
@@ -104,6 +105,7 @@ class Kept(Handler):
     def __init__(self) -> None:
         self.got = b""
         self.closed = False
+        self.error: Exception | None = None
 
     def on_open(self, connection: Connection) -> None:
         if self.said:
@@ -114,6 +116,7 @@ class Kept(Handler):
 
     def on_close(self, connection: Connection, error: Exception | None) -> None:
         self.closed = error is None
+        self.error = error
 
 
 class Said(Kept):
@@ -158,3 +161,85 @@ def test_a_drain_lets_what_is_queued_go_out() -> None:
     server.close()
     client.close()
     server.close()
+
+
+# -- links that go while the worker runs ------------------------------------------------------
+
+
+def turn(*workers: Worker, times: int = 20) -> None:
+    for _ in range(times):
+        for worker in workers:
+            worker.turn()
+
+
+def test_a_removed_link_is_closed_after_its_last_frame() -> None:
+    server, client = linked()
+    kept, other = Kept(), Kept()
+    server.listen(80, lambda: other)
+    client.connect("10.0.0.1", 80, lambda: kept)
+    turn(client, server)
+    assert not kept.closed
+    done: list[int] = []
+    server.remove_link("p", "unplugged", lambda: done.append(1))
+    with pytest.raises(CortenError, match="no link 'p'"):
+        server.remove_link("p")
+    turn(server, client)
+    assert done == [1]
+    assert kept.error is not None and isinstance(kept.error, ConnectionResetError)
+    assert "link p was removed: unplugged" in str(other.error)
+    assert server.stack.leaks() == []
+    assert server.stack.interfaces == []
+    one, _ = Pipe.pair()
+    interface = server.stack.add_interface("p", "02:00:00:00:00:01", ["10.0.0.1/24"])
+    server.add_link(one, interface)
+    turn(server)
+    server.close()
+    client.close()
+
+
+def test_addresses_by_the_links_name() -> None:
+    server, client = linked()
+    kept, other = Kept(), Kept()
+    server.listen(80, lambda: other)
+    server.add_address("p", "10.0.0.77/24")
+    client.connect("10.0.0.77", 80, lambda: kept)
+    turn(client, server)
+    assert server.figures()[0]["addresses"] == ["10.0.0.1", "10.0.0.77"]
+    server.remove_address("p", "10.0.0.77", "asked for")
+    turn(server, client)
+    assert isinstance(kept.error, ConnectionResetError)
+    assert "10.0.0.77 given up: asked for" in str(other.error)
+    with pytest.raises(CortenError, match="no link 'q': there are p"):
+        server.add_address("q", "10.0.0.78/24")
+    server.close()
+    client.close()
+
+
+def test_a_worker_that_leaves_ends_when_it_has_nothing_left_to_say() -> None:
+    server, client = linked()
+    kept = Kept()
+    server.listen(80, Said)
+    client.connect("10.0.0.1", 80, lambda: kept)
+    drained: list[int] = []
+    server.on_drained = lambda: drained.append(len(kept.got))
+    begun = time.monotonic()
+    turn(client, server, times=3)
+    server.leave(5.0)
+    while not drained and time.monotonic() - begun < 5.0:
+        turn(client, server, times=1)
+    assert drained == [300_000]
+    server.close()
+    client.close()
+
+
+def test_it_spins_only_while_that_pays() -> None:
+    """The far end answers at once, from another thread's point of view: by its wake-up."""
+    server, client = linked()
+    server.listen(80, Kept)
+    for worker in (server, client):
+        worker.call_later(0.05, worker.stop)
+    server.serve(signals=False, spin_us=500)
+    assert server._spin is not None
+    assert server._spin.score == 0
+    server.close()
+    client.close()
