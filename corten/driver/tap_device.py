@@ -11,8 +11,8 @@ where the kernel takes one from us, else by what the device has learnt from our 
 number is the order in which it was attached; this process keeps all of them open, so a worker that
 dies moves nobody's flows.
 
-Rules. Every size, offload and program is set explicitly: a device remembers what its last owner set.
-Errors of the environment are one line that says what to do.
+Rules. Every size, offload and program is set explicitly: a device remembers what its last owner
+set. Errors of the environment are one line that says what to do.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class TapDevice(Device):
         return Queue(wanted.driver, self.name, values, [self.fds[place]])
 
     def close(self) -> None:
-        """Close the queues, and take the host's address from a device that stays, and our program."""
+        """Close the queues; take our program and the host's address from a device that stays."""
         if self.keys is not None and self.fds and not self.created:
             _set_program(self.fds[0], _NO_PROGRAM)
         self.keys = None
@@ -233,7 +233,9 @@ def _steer(fds: list[int], kind: str, how: str) -> list[int] | None:
             finally:
                 os.close(program)  # the device holds it
             if how == "program":
-                raise CortenError(f"this kernel's {kind.upper()} takes no steering=program: use learnt")
+                raise CortenError(
+                    f"this kernel's {kind.upper()} takes no steering=program: use learnt"
+                )
     _set_program(fds[0], _NO_PROGRAM)
     return None
 

@@ -4,10 +4,10 @@
     queue = ((sum >> 32) * queues) >> 32
 
 The words are the addresses of the packet that arrives, source first (two of IPv4, eight of IPv6),
-then both ports of TCP and UDP; fragments and other protocols have no ports, so all fragments between
-two hosts come to one worker. With secret keys this is strongly universal (multilinear hashing):
-nobody can choose flows that meet at one worker, and a program computes it in a dozen multiplications
-without a table.
+then both ports of TCP and UDP; fragments and other protocols have no ports, so all fragments
+between two hosts come to one worker. With secret keys this is strongly universal (multilinear
+hashing): nobody can choose flows that meet at one worker, and a program computes it in a dozen
+multiplications without a table.
 
 `corten.driver.steering_program` writes the program, this is the same in a worker's hands; a test
 runs both over the same packets.
@@ -40,7 +40,9 @@ class Spread(Steering):
 
     def __init__(self, place: int, keys: list[int], queues: int) -> None:
         if len(keys) != SPREAD_KEYS or queues < 1:
-            raise ValueError(f"{SPREAD_KEYS} keys are wanted and a queue, not {len(keys)}, {queues}")
+            raise ValueError(
+                f"{SPREAD_KEYS} keys are wanted and a queue, not {len(keys)}, {queues}"
+            )
         Steering.__init__(self, place, gathers=True)
         self._keys = memoryview(array("Q", keys))
         self._queues = queues

@@ -1,4 +1,4 @@
-"""What one core cannot show: 1 to 64 workers, how evenly flows fall to them and what is handed over.
+"""What one core cannot show: 1 to 64 workers, how evenly flows fall, and what is handed over.
 
     spread      flows and load of the busiest worker over the mean, by kind of steering
     opened      connections that workers open: how many have their answers elsewhere
@@ -7,8 +7,8 @@
     learnt      what a TAP that learns gives to another worker, by how many flows there are
 
 `python -m corten.sim.workers [--flows N] [--workers 1,2,4,…]` prints it; `--write` keeps it in
-`workers.json`, as a page and as a chart. Flows, keys and chance come from a seed; what they are asked
-of is the real code (`corten.sim.population`).
+`workers.json`, as a page and as a chart. Flows, keys and chance come from a seed; what they are
+asked of is the real code (`corten.sim.population`).
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ LEARNT_SECONDS = 12
 Table = dict[str, dict[str, float]]
 _HEAD = """# One to 64 workers
 
-Written by `python -m corten.sim.workers --write`: flows, rates and keys from a seed, the queues from
-the real steering code (`corten/ip/rss.py`, `corten/ip/spread.py`), the false positives from the real
-filters (`corten/core/presence.py`); only the table that a TAP learns is a model, of
+Written by `python -m corten.sim.workers --write`: flows, rates and keys from a seed, the queues
+from the real steering code (`corten/ip/rss.py`, `corten/ip/spread.py`), the false positives from
+the real filters (`corten/core/presence.py`); only the table that a TAP learns is a model, of
 `drivers/net/tun.c`. A test holds the code to a small form of these figures.
 
 The flows come from hosts as networks have them: few prefixes have most hosts, many hosts share an
@@ -94,7 +94,8 @@ def measure(flows: int = FLOWS, counts: tuple[int, ...] = WORKERS) -> Table:
             "hand-overs": round(cost / TRIES, 5),
         }
     for count in LEARNT_FLOWS:
-        table[f"learnt, {count}"] = _learnt(min(count, flows))
+        if count <= flows:
+            table[f"learnt, {count}"] = _learnt(count)
     return table
 
 
@@ -184,14 +185,28 @@ def drawing(figures: dict[str, Any]) -> str:
 
 def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     """As Markdown."""
-    lines = ["## How evenly", "", f"{flows:,} flows; the busiest worker over the mean: 1 is perfect."]
-    lines += ["With Zipf rates the k-th flow has 1/k of the first one's, and the first alone is more"]
-    lines += ["than a worker's share where there are many: no steering of flows can cut a flow.", ""]
+    lines = [
+        "## How evenly",
+        "",
+        f"{flows:,} flows; the busiest worker over the mean: 1 is perfect.",
+    ]
+    lines += [
+        "With Zipf rates the k-th flow has 1/k of the first one's, and the first alone is more"
+    ]
+    lines += [
+        "than a worker's share where there are many: no steering of flows can cut a flow.",
+        "",
+    ]
     lines += _grid(table, counts, KINDS, {name: name for name in EXPONENTS}, "{:.3f}")
     lines += ["", "## What is handed over", ""]
-    lines += ["`opened`: answers of connections that workers open, when their port is chosen by the"]
+    lines += [
+        "`opened`: answers of connections that workers open, when their port is chosen by the"
+    ]
     lines += ["steering, and when it is not. `one more queue`: frames of the flows that were there"]
-    lines += ["before, until they end. A worker that is replaced keeps its queue and moves none.", ""]
+    lines += [
+        "before, until they end. A worker that is replaced keeps its queue and moves none.",
+        "",
+    ]
     wanted = {
         "opened": "opened elsewhere",
         "opened, unasked": "opened elsewhere, unasked",
@@ -201,22 +216,31 @@ def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     lines += ["", "## Strangers taken for one's own", ""]
     lines += [f"A new flow is looked up in the filters of the other workers, which hold {flows:,}"]
     lines += ["flows between them. `taken`: another worker is asked, and gives it back; that costs"]
-    lines += ["so many hand-overs a new flow. `one octet`: what it was with one octet a flow, and no", ""]
-    lines[-1:] = ["way back (1 - exp(-flows / octets), not simulated).", ""]
+    lines += [
+        "so many hand-overs a new flow. `one octet`: what would be taken with one octet a flow"
+    ]
+    lines += ["instead of three, 1 - exp(-flows / octets).", ""]
     lines += ["| workers | taken | hand-overs a new flow | one octet |", "|---:|---:|---:|---:|"]
     for workers in counts:
         row = table[f"presence, {workers}"]
         before = 1 - 2.718281828 ** (-flows * (workers - 1) / workers / PRESENCE_LEN)
-        lines.append(
-            f"| {workers} | {row['taken']:.2%} | {row['hand-overs']:.4f} | {before:.1%} |"
-        )
+        lines.append(f"| {workers} | {row['taken']:.2%} | {row['hand-overs']:.4f} | {before:.1%} |")
     lines += ["", "## A TAP that learns", ""]
-    lines += [f"{LEARNT_WORKERS} workers, connections that they opened, a packet a second and flow in"]
-    lines += [f"the mean, over {LEARNT_SECONDS} s: frames that came out of another worker's queue. The"]
-    lines += ["device knows 4,096 flows and forgets one after 3 s; the program needs to know none.", ""]
+    lines += [
+        f"{LEARNT_WORKERS} workers, connections that they opened, a packet a second and flow in"
+    ]
+    lines += [
+        f"the mean, over {LEARNT_SECONDS} s: frames that came out of another worker's queue. The"
+    ]
+    lines += [
+        "device knows 4,096 flows and forgets one after 3 s; the program needs to know none.",
+        "",
+    ]
     lines += ["| flows | equal rates | Zipf rates |", "|---:|---:|---:|"]
     for count in LEARNT_FLOWS:
-        row = table[f"learnt, {count}"]
+        row = table.get(f"learnt, {count}")
+        if row is None:
+            continue
         lines.append(f"| {count:,} | {row['uniform']:.1%} | {row['Zipf']:.1%} |")
     return "\n".join(lines) + "\n"
 

@@ -69,7 +69,7 @@ def run_once(program: int, packet: bytes) -> int:
 
 
 def any_packet(chance: Chance, v6: bool) -> tuple[bytes, int, int, int, int, int, int]:
-    """An IP packet that arrives; protocol, ports (0 of those that are not to be looked at), ends."""
+    """An IP packet that arrives; its protocol, ports, ends, and whether it is a fragment."""
     protocol = (PROTOCOL_TCP, PROTOCOL_UDP, 1)[chance.below(3)]
     remote, local = chance.next64() << 64 | chance.next64(), chance.next64() << 64 | chance.next64()
     ports = chance.next32()
@@ -95,7 +95,15 @@ def any_packet(chance: Chance, v6: bool) -> tuple[bytes, int, int, int, int, int
         local,
     )
     fragment = place & 0x3FFF
-    return head + options + transport, protocol, ports >> 16, ports & 0xFFFF, remote, local, fragment
+    return (
+        head + options + transport,
+        protocol,
+        ports >> 16,
+        ports & 0xFFFF,
+        remote,
+        local,
+        fragment,
+    )
 
 
 @pytest.mark.parametrize("v6", [False, True])
@@ -109,7 +117,9 @@ def test_the_kernel_and_we_find_the_same_queue(v6: bool, ethernet: bool, queues:
         packet, protocol, remote_port, local_port, remote, local, fragment = any_packet(chance, v6)
         mapped = 0 if v6 else 0xFFFF << 32
         ends = [
-            half for end in (remote | mapped, local | mapped) for half in (end >> 64, end & 2**64 - 1)
+            half
+            for end in (remote | mapped, local | mapped)
+            for half in (end >> 64, end & 2**64 - 1)
         ]
         counted = 0 if fragment else protocol
         expected = spread.worker_of(counted, *ends[:2], remote_port, *ends[2:], local_port)
@@ -173,7 +183,9 @@ def read_datagrams(device: TapDevice, ethernet: bool) -> dict[int, list[bytes]]:
     for place, fd in enumerate(device.fds):
         while select.select([fd], [], [], 0)[0]:
             packet = os.read(fd, 70000)[10 + 14 * ethernet :]
-            if packet[0] >> 4 == 4 and packet[9] == 17 or packet[0] >> 4 == 6 and packet[6] == 17:
+            if (packet[0] >> 4 == 4 and packet[9] == 17) or (
+                packet[0] >> 4 == 6 and packet[6] == 17
+            ):
                 found[place].append(packet)
     return found
 
@@ -236,7 +248,9 @@ def reply_place(space: Namespace, device: TapDevice, place: int, port: int) -> i
         total = sum(struct.unpack(">10H", head))
         total = (total >> 16) + (total & 0xFFFF)
         head[10:12] = (0xFFFF - total).to_bytes(2, "big")
-        ethernet = bytes.fromhex(station.replace(":", "")) + bytes.fromhex("020000000002") + b"\x08\0"
+        ethernet = (
+            bytes.fromhex(station.replace(":", "")) + bytes.fromhex("020000000002") + b"\x08\0"
+        )
         os.write(device.fds[place], bytes(10) + ethernet + bytes(head) + udp)
         _, peer = host.recvfrom(100)
         host.sendto(b"!", peer)
