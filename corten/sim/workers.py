@@ -238,10 +238,9 @@ def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     ]
     lines += ["| flows | equal rates | Zipf rates |", "|---:|---:|---:|"]
     for count in LEARNT_FLOWS:
-        row = table.get(f"learnt, {count}")
-        if row is None:
-            continue
-        lines.append(f"| {count:,} | {row['uniform']:.1%} | {row['Zipf']:.1%} |")
+        known = table.get(f"learnt, {count}")
+        if known is not None:
+            lines.append(f"| {count:,} | {known['uniform']:.1%} | {known['Zipf']:.1%} |")
     return "\n".join(lines) + "\n"
 
 
