@@ -7,10 +7,11 @@ positive costs two hand-overs, there and back; a false negative would kill a con
 none.
 
 Strategy. A Bloom filter of octets that count, in blocks of 64, a cache line: the low bits of the
-hash name the block, its upper bits three octets in it, so that asking costs one line of memory. With
-three octets a flow, of a million flows over four workers one stranger in 80 is taken for somebody's;
-with one octet it was one in six (docs/workers.md). An octet counts the worker's open flows that
-chose it. A count of 255 sticks: it no longer knows how many there are, so it never goes down.
+hash name the block, its upper bits three octets in it, so that asking costs one line of memory.
+With three octets a flow and a million flows over four workers, one stranger in 47 is taken for
+somebody's; with one octet it was one in six (docs/workers.md). An octet counts the worker's open
+flows that chose it. A count of 255 sticks: it no longer knows how many there are, so it never goes
+down.
 
 Rules. Written by its worker alone, read by all: single octets cannot tear, so there is no lock and
 nothing to repair when a process is killed. `opened` comes before the flow's first segment goes out.

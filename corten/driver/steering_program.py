@@ -5,8 +5,8 @@ most, and forgets one that was silent for 3 s. With a program it asks nobody: a 
 function of its addresses and ports, under keys that its peers do not know, and the workers can
 compute it too.
 
-What is neither IPv4 nor IPv6 goes to the first queue: ARP news are told to the others anyway. So does
-a packet that ends before its ports.
+What is neither IPv4 nor IPv6 goes to the first queue: ARP news are told to the others anyway. So
+does a packet that ends before its ports.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def make_keys() -> list[int]:
 
 
 def write_program(keys: list[int], queues: int, ethernet: bool) -> Assembly:
-    """The program for a device with so many queues, whose packets have an Ethernet header or not."""
+    """The program for so many queues, for packets with an Ethernet header or without."""
     code = Assembly()
     code.combine("mov", 6, 1)
     code.load_number(_SUM, keys[0])
@@ -99,7 +99,7 @@ def _add_word(code: Assembly, at: int, key: int) -> None:
 
 
 def load(keys: list[int], queues: int, ethernet: bool) -> int:
-    """Give the program to the kernel; its descriptor. CortenError, one line, where that may not be."""
+    """Give the program to the kernel; its descriptor. CortenError where that may not be."""
     try:
         return load_program(SOCKET_FILTER, write_program(keys, queues, ethernet), "corten_steer")
     except OSError as error:

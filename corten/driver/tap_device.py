@@ -11,8 +11,8 @@ where the kernel takes one from us, else by what the device has learnt from our 
 number is the order in which it was attached; this process keeps all of them open, so a worker that
 dies moves nobody's flows.
 
-Rules. Every size, offload and program is set explicitly: a device remembers what its last owner set.
-Errors of the environment are one line that says what to do.
+Rules. Every size, offload and program is set explicitly: a device remembers what its last owner
+set. Errors of the environment are one line that says what to do.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class TapDevice(Device):
         self.fds = []
 
     def close(self) -> None:
-        """Close the queues, and take the host's address from a device that stays, and our program."""
+        """Close the queues; take our program and the host's address from a device that stays."""
         if self.keys is not None and self.fds and not self.created:
             _set_program(self.fds[0], _NO_PROGRAM)
         self.keys = None

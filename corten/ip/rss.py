@@ -1,4 +1,4 @@
-"""Steering by a NIC's receive side scaling: a Toeplitz hash, and a table from its low bits to queues.
+"""Steering by a NIC's receive side scaling: a Toeplitz hash, a table from its low bits to queues.
 
 Strategy. The key and the table are read from the device (`corten.driver.rss`). Our port is the last
 field of what is hashed, and the hash is linear, so the hash of a flow is what the rest gives xor

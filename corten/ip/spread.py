@@ -4,10 +4,10 @@
     queue = ((sum >> 32) * queues) >> 32
 
 The words are the addresses of the packet that arrives, source first (two of IPv4, eight of IPv6),
-then both ports of TCP and UDP; fragments and other protocols have no ports, so all fragments between
-two hosts come to one worker. With secret keys this is strongly universal (multilinear hashing):
-nobody can choose flows that meet at one worker, and a program computes it in a dozen multiplications
-without a table.
+then both ports of TCP and UDP; fragments and other protocols have no ports, so all fragments
+between two hosts come to one worker. With secret keys this is strongly universal (multilinear
+hashing): nobody can choose flows that meet at one worker, and a program computes it in a dozen
+multiplications without a table.
 
 `corten.driver.steering_program` writes the program, this is the same in a worker's hands; a test
 runs both over the same packets.

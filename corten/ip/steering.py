@@ -1,13 +1,15 @@
-"""Which worker's queue a packet will come out of, as far as the link can say. The base: nobody knows.
+"""Which worker's queue a packet will come out of, as far as the link can say. The base: nobody
+knows.
 
-Why. A worker that opens a connection wants the answers at its own queue. Where the wire's choice can
-be computed, a local port is chosen for which it is this one's; elsewhere the answers come anywhere,
-and are handed over.
+Why. A worker that opens a connection wants the answers at its own queue. Where the wire's choice
+can be computed, a local port is chosen for which it is this one's; elsewhere the answers come
+anywhere, and are handed over.
 
 Rules. Knowing is never needed for correctness: tables change behind our back, and whatever arrives
-elsewhere goes to its owner through its ring. `begin` takes a flow in hand whose local port is yet to
-be found, `port` tells the ports that would do, a turn each: so a caller walks through them in the
-order that RFC 6056 wants. The packets spoken of are those that arrive: from the remote end to ours.
+elsewhere goes to its owner through its ring. `begin` takes a flow in hand whose local port is yet
+to be found, `port` tells the ports that would do, a turn each: so a caller walks through them in
+the order that RFC 6056 wants. The packets spoken of are those that arrive: from the remote end to
+ours.
 """
 
 from __future__ import annotations

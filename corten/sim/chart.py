@@ -34,10 +34,10 @@ def draw(panels: list[Panel]) -> str:
 
 
 def _nice(top: float) -> float:
-    """A step that cuts what is to be shown into two to five."""
+    """A step that cuts what is to be shown into three to seven."""
     step: float = 10.0 ** math.floor(math.log10(top)) if top > 0 else 1.0
     for factor in (2.0, 1.0, 0.5, 0.2):
-        if top / (step * factor) >= 2:
+        if top / (step * factor) >= 3:
             return step * factor
     return step / 10
 
@@ -64,10 +64,10 @@ def _panel(panel: Panel) -> list[str]:
             f'<path d="M{_LEFT} {y_of(y):.1f}H{_WIDTH - _RIGHT}" stroke="#e4e0da"/>'
             f'<text x="{_LEFT - 6}" y="{y_of(y) + 3:.1f}" text-anchor="end">{text}</text>'
         )
-    for x in sorted({x for x, _ in points}):
-        parts.append(
-            f'<text x="{x_of(x):.1f}" y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle">{x:g}</text>'
-        )
+    below = f'y="{_HEIGHT - _BOTTOM + 14}" text-anchor="middle"'
+    parts += [
+        f'<text x="{x_of(x):.1f}" {below}>{x:g}</text>' for x in sorted({x for x, _ in points})
+    ]
     for i, (name, line) in enumerate(panel.lines.items()):
         colour = _COLOURS[i % len(_COLOURS)]
         path = "L".join(f"{x_of(x):.1f} {y_of(y):.1f}" for x, y in line)

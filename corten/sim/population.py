@@ -1,9 +1,9 @@
 """Many flows, and where they land: the loops of `corten.sim.workers`, compiled.
 
-Strategy. A million flows are arrays of numbers: who calls (addresses as networks have them: hosts of
-popular prefixes, many behind one address, a third IPv6) and from which port. What is asked of them is
-asked of the real parts: a `Steering` for the queue, a `Presence` for who may own a flow, the keyed
-flow hash of the stack. Only the device's own learnt table is a model here.
+Strategy. A million flows are arrays of numbers: who calls (addresses as networks have them: hosts
+of popular prefixes, many behind one address, a third IPv6) and from which port. What is asked of
+them is asked of the real parts: a `Steering` for the queue, a `Presence` for who may own a flow,
+the keyed flow hash of the stack. Only the device's own learnt table is a model here.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def taken_for_owned(
     takes for its own, and how many hand-overs they cost, there and back."""
     drawn = array("Q", [chance.next64() for _ in range(strangers)])
     asked: cython.ulonglong[::1] = memoryview(drawn)
-    at = memoryview(bytearray(chance.below(workers) for _ in range(strangers)))
+    at: cython.uchar[::1] = memoryview(bytearray(chance.below(workers) for _ in range(strangers)))
     yes: cython.ushort[::1] = memoryview(array("H", bytes(2 * strangers)))
     filter: Presence = Presence(bytearray(presence_len))
     worker: cython.int

@@ -1,4 +1,4 @@
-"""What one core cannot show: 1 to 64 workers, how evenly flows fall to them and what is handed over.
+"""What one core cannot show: 1 to 64 workers, how evenly flows fall, and what is handed over.
 
     spread      flows and load of the busiest worker over the mean, by kind of steering
     opened      connections that workers open: how many have their answers elsewhere
@@ -7,8 +7,8 @@
     learnt      what a TAP that learns gives to another worker, by how many flows there are
 
 `python -m corten.sim.workers [--flows N] [--workers 1,2,4,…]` prints it; `--write` keeps it in
-`workers.json`, as a page and as a chart. Flows, keys and chance come from a seed; what they are asked
-of is the real code (`corten.sim.population`).
+`workers.json`, as a page and as a chart. Flows, keys and chance come from a seed; what they are
+asked of is the real code (`corten.sim.population`).
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ LEARNT_SECONDS = 12
 Table = dict[str, dict[str, float]]
 _HEAD = """# One to 64 workers
 
-Written by `python -m corten.sim.workers --write`: flows, rates and keys from a seed, the queues from
-the real steering code (`corten/ip/rss.py`, `corten/ip/spread.py`), the false positives from the real
-filters (`corten/core/presence.py`); only the table that a TAP learns is a model, of
+Written by `python -m corten.sim.workers --write`: flows, rates and keys from a seed, the queues
+from the real steering code (`corten/ip/rss.py`, `corten/ip/spread.py`), the false positives from
+the real filters (`corten/core/presence.py`); only the table that a TAP learns is a model, of
 `drivers/net/tun.c`. A test holds the code to a small form of these figures.
 
 The flows come from hosts as networks have them: few prefixes have most hosts, many hosts share an
@@ -94,7 +94,8 @@ def measure(flows: int = FLOWS, counts: tuple[int, ...] = WORKERS) -> Table:
             "hand-overs": round(cost / TRIES, 5),
         }
     for count in LEARNT_FLOWS:
-        table[f"learnt, {count}"] = _learnt(min(count, flows))
+        if count <= flows:
+            table[f"learnt, {count}"] = _learnt(count)
     return table
 
 
@@ -216,10 +217,9 @@ def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     lines += [f"A new flow is looked up in the filters of the other workers, which hold {flows:,}"]
     lines += ["flows between them. `taken`: another worker is asked, and gives it back; that costs"]
     lines += [
-        "so many hand-overs a new flow. `one octet`: what it was with one octet a flow, and no",
-        "",
+        "so many hand-overs a new flow. `one octet`: what would be taken with one octet a flow"
     ]
-    lines[-1:] = ["way back (1 - exp(-flows / octets), not simulated).", ""]
+    lines += ["instead of three, 1 - exp(-flows / octets).", ""]
     lines += ["| workers | taken | hand-overs a new flow | one octet |", "|---:|---:|---:|---:|"]
     for workers in counts:
         row = table[f"presence, {workers}"]
@@ -238,8 +238,9 @@ def text(table: Table, flows: int, counts: tuple[int, ...]) -> str:
     ]
     lines += ["| flows | equal rates | Zipf rates |", "|---:|---:|---:|"]
     for count in LEARNT_FLOWS:
-        row = table[f"learnt, {count}"]
-        lines.append(f"| {count:,} | {row['uniform']:.1%} | {row['Zipf']:.1%} |")
+        known = table.get(f"learnt, {count}")
+        if known is not None:
+            lines.append(f"| {count:,} | {known['uniform']:.1%} | {known['Zipf']:.1%} |")
     return "\n".join(lines) + "\n"
 
 

@@ -2,8 +2,8 @@
 
 port = the (F + counter) mod count-th of those that would do, where F is a keyed hash of the two
 addresses and the remote port, and the counter one of a thousand that the same hash picks. Towards
-one peer ports come one after the other, so each is used again as late as can be; what they say about
-connections to other peers is nothing.
+one peer ports come one after the other, so each is used again as late as can be; what they say
+about connections to other peers is nothing.
 
 Those that would do are all from 1024 on; where the link can say which worker's queue an answer will
 come out of, those that bring it to this one (`corten.ip.steering`), and all others only when these

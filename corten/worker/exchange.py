@@ -3,12 +3,12 @@
 Why. The wire spreads flows over the queues, and sometimes otherwise than the connections lie: after
 a pause, for fragments, for replies to connections that a worker opened. A segment that matches
 nothing here is looked up in the other workers' presence filters and put into the ring of whoever
-may own it; only when nobody does may it be answered with RST. What would begin a connection goes back
-to whom the wire gave it: a filter that was wrong must not decide where a flow lives, for all that
-follows would have to be handed over too. The fragments of a datagram go to the worker that their
-hash says, and so meet, unless the wire makes them meet. ARP news goes to every worker of the group,
-so that each resolves from one answer, and a worker that has just begun is told all that another
-knows of its neighbours.
+may own it; only when nobody does may it be answered with RST. What would begin a connection goes
+back to whom the wire gave it: a filter that was wrong must not decide where a flow lives, for all
+that follows would have to be handed over too. The fragments of a datagram go to the worker that
+their hash says, and so meet, unless the wire makes them meet. ARP news goes to every worker of the
+group, so that each resolves from one answer, and a worker that has just begun is told all that
+another knows of its neighbours.
 
 Rules. One ring for each ordered pair, one writer and one reader each; a full ring drops and counts,
 as a wire would. A message carries the workers that have looked at it already (`tried`), so nothing

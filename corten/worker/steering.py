@@ -4,8 +4,8 @@
     {"kind": "rss", "place", "key", "workers", "ports"}    a NIC's hash (corten.ip.rss): the key in
                                                            hexadecimal, the worker of each entry
 
-Nothing said, or something that is not understood: nobody knows, and what arrives elsewhere is handed
-over.
+Nothing said, or something that is not understood: nobody knows, and what arrives elsewhere is
+handed over.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def run_once(program: int, packet: bytes) -> int:
 
 
 def any_packet(chance: Chance, v6: bool) -> tuple[bytes, int, int, int, int, int, int]:
-    """An IP packet that arrives; protocol, ports (0 of those that are not to be looked at), ends."""
+    """An IP packet that arrives; its protocol, ports, ends, and whether it is a fragment."""
     protocol = (PROTOCOL_TCP, PROTOCOL_UDP, 1)[chance.below(3)]
     remote, local = chance.next64() << 64 | chance.next64(), chance.next64() << 64 | chance.next64()
     ports = chance.next32()

@@ -1,4 +1,4 @@
-"""Ports that bring the answers home: what a steering says of a flow, and what it lets a worker choose."""
+"""Ports that bring the answers home: what a steering says of a flow, and what one may choose."""
 
 from __future__ import annotations
 

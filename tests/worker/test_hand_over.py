@@ -1,5 +1,5 @@
 """The hand-over matrix: whatever arrives at a worker that is not its owner has the effect that it
-would have had at the owner, for every kind of packet; and what is counted is what was handed over."""
+would have had at the owner, for every kind of packet; and what went over is what is counted."""
 
 from __future__ import annotations
 
@@ -242,6 +242,38 @@ def test_what_nobody_listens_for_is_refused_once(house: House) -> None:
     assert isinstance(caller.error, ConnectionRefusedError)
     resets = [f for seen in house.seen for f in seen if is_tcp(f) and flags_of(f) & RST]
     assert len(resets) == 1
+
+
+# -- a wire that changes its mind ----------------------------------------------------------------
+
+
+class Turning(House):
+    """Every few frames the client's packets take another queue: the set of queues changes under
+    load, over and over."""
+
+    def steer(self, frame: bytes) -> None:
+        if len(self.sent) % 5 == 0:
+            self.route = (self.route + 1) % len(self.workers)
+        super().steer(frame)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_connections_outlive_a_wire_that_changes_under_load(workers: int) -> None:
+    house = Turning(workers=workers)
+    data = bytes(range(256)) * 400
+    callers = [Caller() for _ in range(12)]
+    for caller in callers:
+        connection = house.client.stack.connect(SERVER, 7, lambda caller=caller: caller)
+        house.turn()
+        connection.send(data)
+    house.turn(400)
+    assert all(caller.got == data and caller.error is None for caller in callers)
+    lives = [len(worker.stack.connections()) for worker in house.workers]
+    assert sum(lives) == 12 and min(lives) > 0
+    out, into = handed(house)
+    assert out == into > 0
+    assert sum(house.counter(i, "resets_out") for i in range(workers)) == 0
+    house.close()
 
 
 # -- what is counted -----------------------------------------------------------------------------

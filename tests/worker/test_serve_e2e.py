@@ -185,9 +185,9 @@ def fresh_counters(served: Served) -> list[dict[str, int]]:
 
 @pytest.mark.parametrize("steering", ["program", "learnt"])
 def test_a_silent_flow_is_served_by_its_owner(space: Namespace, steering: str) -> None:
-    """Of what it has learnt the device forgets a flow that was silent for 6 s; then its hash decides
-    which queue it takes, not where we last wrote, and connections that workers opened lie anywhere:
-    they are handed over. With the program all of them, silent or not, arrive where they live."""
+    """What it has learnt of a flow the device forgets after 6 s of silence; then the flow's hash
+    decides which queue it takes, not where we last wrote, and connections that workers opened lie
+    anywhere: they are handed over. With the program all of them arrive where they live."""
     with space.inside():
         listener = socket.create_server(("0.0.0.0", 9000), backlog=64)
     listener.settimeout(10.0)
