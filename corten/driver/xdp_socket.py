@@ -62,13 +62,15 @@ class XdpSocket:
     def __init__(self, name: str) -> None:
         self.name = name
         try:
-            self.socket = socket.socket(AF_XDP, socket.SOCK_RAW | socket.SOCK_CLOEXEC)
+            self.socket = socket.socket(AF_XDP, socket.SOCK_RAW)
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise CortenError(f"driver xdp {RIGHTS}") from error
             raise CortenError(
                 f"driver xdp: this kernel has no AF_XDP sockets ({error.strerror}): use tap"
             ) from error
+
+        self.socket.setblocking(False)  # a call that sends answers EOPNOTSUPP where it might wait
 
     def register(self, address: int, length: int, metadata: bool) -> bool:
         """Make `length` octets of memory the UMEM; whether frames may carry requests to the device
