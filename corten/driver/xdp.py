@@ -68,14 +68,12 @@ def _numbers(count: int) -> Any:
 class Port:
     """One queue of ours: what it receives, and the chunks to give back."""
 
-    socket: XdpSocket
     fill: Ring
     incoming: Ring
     _held: cython.ulonglong[::1]  # chunks of the last burst: as many as there are at the most
     _held_count: cython.Py_ssize_t
 
-    def __init__(self, socket: XdpSocket, fill: Ring, incoming: Ring) -> None:
-        self.socket = socket
+    def __init__(self, fill: Ring, incoming: Ring) -> None:
         self.fill = fill
         self.incoming = incoming
         self._held = _numbers(fill.size)
@@ -109,6 +107,7 @@ class Xdp(Driver):
     """A worker's share of a device's queues."""
 
     _name: str
+    _sockets: list[XdpSocket]
     _ports: list
     _sender: Sender | None
     _memory: object  # whoever owns the octets of `_arena`
@@ -124,6 +123,7 @@ class Xdp(Driver):
         """Open a socket for each queue, and enter them into the map `sockets`."""
         Driver.__init__(self)
         self._name = name
+        self._sockets = []
         self._ports = []
         self._sender = None
         self._chunks_len = values["ring"] * (len(values["queues"]) + 1) * CHUNK_LEN
@@ -145,7 +145,7 @@ class Xdp(Driver):
     def _open(self, values: dict[str, Any], sockets: int) -> None:
         """The first socket brings the memory and sends; the others share it."""
         ring, index, queues = values["ring"], values["index"], values["queues"]
-        first = XdpSocket(self._name)
+        first = self._add_socket()
         address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))  # type: ignore[arg-type]  # a mapping
         metadata = first.register(address, self._chunks_len, values["offload"])
         maps = self._add_port(first, ring, ring)
@@ -168,17 +168,21 @@ class Xdp(Driver):
             self.offload_checksum,
         )
         for queue in queues[1:]:
-            other = XdpSocket(self._name)
+            other = self._add_socket()
             self._add_port(other, ring, 0)
             other.bind_sharing(index, queue, first)
-        for at, queue in enumerate(queues):
-            port: Port = self._ports[at]
-            port.socket.enter(sockets, queue)
+        for each, queue in zip(self._sockets, queues, strict=True):
+            each.enter(sockets, queue)
+
+    def _add_socket(self) -> XdpSocket:
+        made = XdpSocket(self._name)
+        self._sockets.append(made)
+        return made
 
     def _add_port(self, socket: XdpSocket, ring: int, transmit: int) -> dict[str, Any]:
         """A socket's rings, with chunks for the kernel to fill."""
         maps = socket.make_rings(ring, ring, transmit or COMPLETION_MIN, transmit)
-        port: Port = Port(socket, Ring(maps["fill"]), Ring(maps["receive"]))
+        port: Port = Port(Ring(maps["fill"]), Ring(maps["receive"]))
         first = len(self._ports) * ring * CHUNK_LEN
         for at in range(first, first + ring * CHUNK_LEN, CHUNK_LEN):
             port.hold(at)
@@ -312,9 +316,8 @@ class Xdp(Driver):
         self._idle += 1
         if self._idle >= IDLE_ROUNDS:
             self._idle = 0
-            for each in self._ports:
-                port = each
-                if port.socket.failure():
+            for socket in self._sockets:
+                if socket.failure():
                     raise CortenError(
                         f"link xdp:{self._name}: the device was removed while in use; start again"
                     )
@@ -345,17 +348,13 @@ class Xdp(Driver):
         return fds[0] if fds else -1
 
     def filenos(self) -> list[int]:
-        found: list[int] = []
-        for each in self._ports:
-            port: Port = each
-            found.append(port.socket.socket.fileno())
-        return found
+        return [each.socket.fileno() for each in self._sockets]
 
     def close(self) -> None:
         """Nothing is left of the sockets: the kernel frees a queue with its last mapping."""
-        for each in self._ports:
-            port: Port = each
-            port.socket.socket.close()
+        for each in self._sockets:
+            each.socket.close()
+        self._sockets = []
         self._ports = []
         self._sender = None
 
