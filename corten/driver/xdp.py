@@ -22,7 +22,6 @@ file follows pointers, each with its length check on the line above, or an index
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import os
 from array import array
@@ -110,7 +109,7 @@ class Xdp(Driver):
     _sockets: list[XdpSocket]
     _ports: list
     _sender: Sender | None
-    _memory: object  # whoever owns the octets of `_arena`
+    _memory: Any  # a mapping: whoever owns the octets of `_arena`
     _arena: Arena
     _chunks_len: cython.Py_ssize_t  # octets of all chunks: what the kernel may point into
     _assembled: cython.Py_ssize_t  # where the next frame is put together
@@ -146,8 +145,7 @@ class Xdp(Driver):
         """The first socket brings the memory and sends; the others share it."""
         ring, index, queues = values["ring"], values["index"], values["queues"]
         first = self._add_socket()
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))  # type: ignore[arg-type]  # a mapping
-        metadata = first.register(address, self._chunks_len, values["offload"])
+        metadata = first.register(self._memory, self._chunks_len, values["offload"])
         maps = self._add_port(first, ring, ring)
         fragments = first.bind(index, queues[0], values["copy"], values["fragments"])
         if values["mtu"] > MTU_ONE_CHUNK and not fragments:

@@ -35,7 +35,8 @@ COMPLETION_MIN = 64  # entries of the rings of a socket that does not transmit
 PATIENCE_S = 2.0  # for a dead worker's queue
 _PAUSE_S = 0.005
 
-_OFFSETS, _RX, _TX, _UMEM, _FILL, _COMPLETION, _OPTIONS, _BUDGET = 1, 2, 3, 4, 5, 6, 8, 9
+UMEM = 4  # the option that registers packet memory
+_OFFSETS, _RX, _TX, _FILL, _COMPLETION, _OPTIONS, _BUDGET = 1, 2, 3, 5, 6, 8, 9
 _PLACES = {_RX: 0, _TX: 0x80000000, _FILL: 0x100000000, _COMPLETION: 0x180000000}
 _SHARED, _COPY, _ZEROCOPY, _NEED_WAKEUP, _FRAGMENTS = 1, 2, 4, 8, 16
 _COPYING = {"auto": 0, "on": _COPY, "zero": _ZEROCOPY}
@@ -72,20 +73,17 @@ class XdpSocket:
 
         self.socket.setblocking(False)  # a call that sends answers EOPNOTSUPP where it might wait
 
-    def register(self, address: int, length: int, metadata: bool) -> bool:
-        """Make `length` octets of memory the UMEM; whether frames may carry requests to the device
+    def register(self, memory: mmap.mmap, length: int, metadata: bool) -> bool:
+        """Make the first `length` octets the UMEM; whether frames may carry requests to the device
         (`metadata` asks for it; Linux 6.8)."""
         _raise_memory_limit()
-        for wanted in ((METADATA_LEN, _HAS_METADATA), (0, 0)) if metadata else ((0, 0),):
-            request = struct.pack("=QQIIII", address, length, CHUNK_LEN, 0, wanted[1], wanted[0])
-            try:
-                self.socket.setsockopt(SOL_XDP, _UMEM, request)
-                return wanted[0] > 0
-            except OSError as error:
-                if error.errno == errno.EINVAL and wanted[0]:
-                    continue
-                raise CortenError(self._memory_advice(error, length)) from error
-        raise AssertionError("the last attempt answers or raises")
+        try:
+            self.socket.setsockopt(SOL_XDP, UMEM, umem_request(memory, length, metadata))
+        except OSError as error:
+            if error.errno == errno.EINVAL and metadata:
+                return self.register(memory, length, False)
+            raise CortenError(self._memory_advice(error, length)) from error
+        return metadata
 
     def _memory_advice(self, error: OSError, length: int) -> str:
         if error.errno in (errno.ENOBUFS, errno.ENOMEM):
@@ -178,6 +176,13 @@ class XdpSocket:
     def failure(self) -> int:
         """The error number that the kernel left on the socket; 0: it works."""
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def umem_request(memory: mmap.mmap, length: int, metadata: bool) -> bytes:
+    """A struct xdp_umem_reg for the first `length` octets of `memory`."""
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    more = (_HAS_METADATA, METADATA_LEN) if metadata else (0, 0)
+    return struct.pack("=QQIIII", address, length, CHUNK_LEN, 0, *more)
 
 
 def _raise_memory_limit() -> None:

@@ -27,6 +27,8 @@ from tests.netns import namespace
 _CURL = ["curl", "-sS", "--fail", "--noproxy", "*", "--max-time", "60"]
 _CURL += ["--parallel", "--parallel-max", "16", "-K"]
 _PAGES_S = 50.0  # for all of them
+NAME = "wire"  # of a device at both ends
+KERNEL_ADDRESS = "10.9.0.3"  # where the server's side has one too
 
 
 class Wire:
@@ -89,7 +91,27 @@ class Packet(Wire):
         self.client.close()
 
 
-WIRES: dict[str, type[Wire]] = {"tap": Tap, "packet": Packet}
+class Xdp(Wire):
+    """As `Packet`, with four queues, and the server's kernel on the same device: its address is
+    the next one."""
+
+    link = f"xdp:{NAME},address={ADDRESS}/24"
+
+    def __init__(self, space: Namespace) -> None:
+        self.server = space
+        self.client = Namespace("client")
+        count = ["numrxqueues", "4", "numtxqueues", "4"]
+        words = ["link", "add", NAME, *count, "type", "veth", "peer", "name", NAME, *count]
+        self.server.ip(*words, "netns", self.client.path)
+        for side, address in ((self.server, KERNEL_ADDRESS), (self.client, CLIENT_ADDRESS)):
+            side.ip("address", "add", f"{address}/24", "dev", NAME)
+            side.ip("link", "set", NAME, "up")
+
+    def close(self) -> None:
+        self.client.close()
+
+
+WIRES: dict[str, type[Wire]] = {"tap": Tap, "xdp": Xdp}
 
 
 def lay_veth(server: Namespace, client: Namespace, client_address: str) -> None:
