@@ -1,9 +1,9 @@
 """Whether a frame's transport checksum was left undone by a kernel on this machine.
 
 A kernel that sends over a veth pair leaves TCP's and UDP's checksum to whoever needs it: in the
-field stands the sum of the pseudo-header alone, not inverted (as in `TransmitBatch.needs_checksum`),
-and nothing marks the frame. So the field says it itself. Damage passes for it as seldom as it
-passes a checksum: once in 65,536.
+field stands the sum of the pseudo-header alone, not inverted (as `TransmitBatch.needs_checksum`
+says), and nothing marks the frame. So the field says it itself. Damage passes for it as seldom as
+it passes a checksum: once in 65,536.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ if not cython.compiled:
 
 
 @cython.ccall
-def is_undone(
-    memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
-) -> cython.bint:
+def is_undone(memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.bint:
     """Whether the checksum of the frame at `at` is undone. No for fragments and for what has
     extension headers: a kernel completes theirs."""
     end: cython.Py_ssize_t = at + length

@@ -81,23 +81,24 @@ class Port:
     @cython.cfunc
     def hold(self, address: cython.ulonglong) -> cython.int:
         """The chunk is given back by the next `give_back`."""
-        if self._held_count < self._held.shape[0]:
+        if self._held_count < len(self._held):
             self._held[self._held_count] = address
             self._held_count += 1
         return 0
 
     @cython.cfunc
     def give_back(self) -> cython.int:
-        """Let the kernel have the chunks that are held."""
+        """Let the kernel have the chunks that are held. It may show a frame before it shows that
+        its chunk has left the fill ring: then some wait for the next time."""
         i: cython.uint
-        count: cython.uint = cython.cast(cython.uint, self._held_count)
-        if count == 0:
+        if self._held_count == 0:
             return 0
-        count = min(count, self.fill.room())  # all of them: there are no more chunks than entries
+        count: cython.uint = min(cython.cast(cython.uint, self._held_count), self.fill.room())
+        first: cython.Py_ssize_t = self._held_count - count
         for i in range(count):
-            self.fill.point(i, self._held[i])
+            self.fill.point(i, self._held[first + i])
         self.fill.produced(count)
-        self._held_count = 0
+        self._held_count = first
         return 0
 
 
@@ -211,9 +212,7 @@ class Xdp(Driver):
         return taken
 
     @cython.cfunc
-    def _take(
-        self, port: Port, batch: ReceiveBatch, most: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
+    def _take(self, port: Port, batch: ReceiveBatch, most: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Frames of one queue. One that has arrived in part, or has no room now, stays there."""
         incoming: Ring = port.incoming
         waiting: cython.uint = incoming.waiting()
@@ -295,9 +294,7 @@ class Xdp(Driver):
                 return last + 1 - first
             memcpy(batch.arena._base + at, self._arena._base + address, part_len)
             at += part_len
-        batch.push(
-            whole_at, at - whole_at, self._flags(batch.arena, whole_at, at - whole_at), 0
-        )
+        batch.push(whole_at, at - whole_at, self._flags(batch.arena, whole_at, at - whole_at), 0)
         if in_place:
             self._assembled = (at + 63) & ~63
         return last + 1 - first

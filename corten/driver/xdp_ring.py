@@ -1,8 +1,8 @@
 """A ring of an AF_XDP socket, seen from our side of it.
 
-Rules. The kernel's index is read with acquire, ours written with release; each once, then used. What
-is read is bounded by the ring's size, whatever the index says. Compiled only: entries are reached
-by pointers whose index is masked, within what was measured when the ring was made.
+Rules. The kernel's index is read with acquire, ours written with release; each once, then used.
+What is read is bounded by the ring's size, whatever the index says. Compiled only: entries are
+reached by pointers whose index is masked, within what was measured when the ring was made.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ class Sender:
     _free: cython.ulonglong[::1]  # chunks that nothing is in
     _free_count: cython.Py_ssize_t
     _pending: cython.uint  # descriptors written and not yet the kernel's
+    _calls: cython.int  # system calls for the burst of now
     _chunk_at: cython.Py_ssize_t  # of the frame being placed: its piece of now
     _piece_len: cython.Py_ssize_t
     _pieces: cython.Py_ssize_t
@@ -85,8 +86,9 @@ class Sender:
         self._first = first
         self._end = end
         self._free = _numbers(range(first, end, CHUNK))
-        self._free_count = self._free.shape[0]
+        self._free_count = len(self._free)
         self._pending = 0
+        self._calls = 0
         self._chunk_at = 0
         self._piece_len = 0
         self._pieces = 0
@@ -96,6 +98,7 @@ class Sender:
         """Send every frame of `batch`; how many were taken."""
         taken: cython.Py_ssize_t = 0
         i: cython.Py_ssize_t
+        self._calls = 0
         for i in range(batch.count):
             if self._place(batch, i):
                 taken += 1
@@ -215,20 +218,16 @@ class Sender:
 
         A write of nothing is the call: copying, it sends some frames and says EAGAIN while more
         wait (also where the device's own queue is full)."""
-        calls: cython.int = 0
         if self._pending:
             self._outgoing.produced(self._pending)
             self._pending = 0
-        while calls < KICKS_MAX and self._outgoing.room() < self._outgoing.size:
+        while self._calls < KICKS_MAX and self._outgoing.room() < self._outgoing.size:
             if not self._outgoing.wants_wakeup():
                 break
-            calls += 1
-            if write(self._fd, self._arena._base, 0) < 0 and errno not in (
-                EAGAIN,
-                EBUSY,
-                EINTR,
-                ENOBUFS,
-            ):
+            self._calls += 1
+            if write(self._fd, self._arena._base, 0) >= 0:
+                break  # all is sent, or the device will see to it
+            if errno not in (EAGAIN, EBUSY, EINTR, ENOBUFS):
                 break
             self._reap()
         self._reap()
@@ -244,7 +243,7 @@ class Sender:
         end: cython.ulonglong = self._end
         for i in range(count):
             at = self._completion.address(i) & ~cython.cast(cython.ulonglong, CHUNK - 1)
-            if first <= at < end and self._free_count < self._free.shape[0]:
+            if first <= at < end and self._free_count < len(self._free):
                 self._free[self._free_count] = at
                 self._free_count += 1
         if count:

@@ -60,9 +60,7 @@ def test_nothing_is_attached() -> None:
         (0, errno.EIO, False, "the socket: "),
     ],
 )
-def test_what_is_made_of_it(
-    filter_error: int, socket_error: int, there: bool, text: str
-) -> None:
+def test_what_is_made_of_it(filter_error: int, socket_error: int, there: bool, text: str) -> None:
     found = check_xdp.answer(filter_error, socket_error)
     assert found[0] is there
     assert text in " ".join(found[1:])

@@ -1,4 +1,4 @@
-"""AF_XDP over veth pairs: bytes, deaths, long frames, and the kernel beside us on the same device."""
+"""AF_XDP over veth pairs: bytes, deaths, long frames, and the kernel beside us on the device."""
 
 from __future__ import annotations
 
@@ -217,9 +217,8 @@ def received(driver: Any, batch: ReceiveBatch, count: int) -> list[tuple[bytes, 
         if not taken:
             select.select(driver.filenos(), [], [], 0.1)
         taken = driver.receive(batch)
-        for i in range(taken):
-            if batch.frame(i)[23] == 17:
-                found.append((batch.frame(i)[42:], batch.frame_flags[i]))
+        frames = [(batch.frame(i), batch.frame_flags[i]) for i in range(taken)]
+        found += [(frame[42:], flags) for frame, flags in frames if frame[23] == 17]
         batch.clear()
     return found
 

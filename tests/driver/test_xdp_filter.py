@@ -247,7 +247,7 @@ def test_native_only_where_it_can_be(pair: tuple[Namespace, Namespace]) -> None:
     for side in pair:
         side.ip("link", "set", NAME, "up")
     with ours.inside():
-        with pytest.raises(CortenError, match="fewer than its peer's.*use mode=generic"):
+        with pytest.raises(CortenError, match=r"fewer than its peer's.*use mode=generic"):
             open_device(Wanted("xdp", NAME, options={"mode": "native"}))
         device = open_device(Wanted("xdp", NAME))
     assert device.mode == "generic"
