@@ -228,13 +228,11 @@ def test_what_cannot_be_is_one_line(
     assert not has_program(pair[0])
 
 
-@pytest.mark.parametrize("mode", ["auto", "native", "generic"])
-def test_a_device_with_a_program_is_left_alone(
-    pair: tuple[Namespace, Namespace], mode: str
-) -> None:
+def test_a_device_with_a_program_is_left_alone(pair: tuple[Namespace, Namespace]) -> None:
     with Bench(*pair) as bench:
-        with pair[0].inside(), pytest.raises(CortenError, match="has an XDP program already"):
-            open_device(Wanted("xdp", NAME, options={"mode": mode}))
+        for mode in ("auto", "native", "generic"):
+            with pair[0].inside(), pytest.raises(CortenError, match="has an XDP program already"):
+                open_device(Wanted("xdp", NAME, options={"mode": mode}))
         assert bench.send(ipv4(OURS)) == (True, False)
 
 
