@@ -128,7 +128,8 @@ def main() -> int:
     chosen = [known[name] for name in names if name in known]
     if options.servers:
         for scenario in chosen:
-            scenario.servers = [name for name in scenario.servers if name in options.servers]
+            all_of_them = [*scenario.servers, *scenario.others]
+            scenario.servers = [name for name in all_of_them if name in options.servers]
     if reason := _obstacle(chosen, options):
         print(reason)
         return 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.asgi import BODY
 from bench.client import Load
@@ -21,6 +21,7 @@ class Scenario:
     load: Load
     files: dict[str, bytes]  # what the served tree holds; empty: the sample site
     baseline: str = "nginx"
+    others: list[str] = field(default_factory=list)  # who takes part only when named
 
 
 def _lines(count: int) -> bytes:
@@ -38,6 +39,7 @@ def scenarios(pages_script: str) -> dict[str, Scenario]:
             ["corten-tap", "corten-kernel", "nginx", "nginx-copy", "nginx-helped", "ceiling"],
             Load(1000, "small.htm"),
             small,
+            others=["corten-xdp"],
         ),
         Scenario(
             "pages",
@@ -45,6 +47,7 @@ def scenarios(pages_script: str) -> dict[str, Scenario]:
             ["corten-tap", "corten-kernel", "nginx"],
             Load(1000, "0.htm", script=pages_script),
             {},
+            others=["corten-xdp"],
         ),
         Scenario(
             "close",

@@ -51,6 +51,7 @@ class Server:
     name = ""
     veth = True  # over a veth pair between two namespaces; otherwise one TAP device in one
     steered = True  # what it receives is received on its own core
+    home_address = SERVER_ADDRESS  # the kernel's at the server's end of a veth pair
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -81,7 +82,7 @@ class Server:
                 connect(
                     self.home,
                     self.client,
-                    f"{SERVER_ADDRESS}/{_PREFIX}",
+                    f"{self.home_address}/{_PREFIX}",
                     f"{CLIENT_ADDRESS}/{_PREFIX}",
                 )
                 if self.steered:
@@ -153,6 +154,19 @@ class CortenKernel(CortenTap):
 
     def link(self) -> str:
         return f"kernel,address={SERVER_ADDRESS}"
+
+
+class CortenXdp(CortenTap):
+    """The same on our own stack by AF_XDP, beside the kernel on a veth. The filter runs and copies
+    on the core that sent: receive steering comes after it."""
+
+    name = "corten-xdp"
+    veth = True
+    steered = False
+    home_address = "10.98.0.3"
+
+    def link(self) -> str:
+        return f"xdp:wire,address={SERVER_ADDRESS}/{_PREFIX}"
 
 
 class HelloTap(CortenTap):
@@ -339,6 +353,7 @@ SERVERS: dict[str, type[Server]] = {
     for kind in (
         CortenTap,
         CortenKernel,
+        CortenXdp,
         HelloTap,
         HelloKernel,
         Nginx,

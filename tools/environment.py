@@ -37,6 +37,8 @@ PROGRAMS = {
     "valgrind": "valgrind",
     "ping": "iputils-ping",
     "radvd": "radvd",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
 }
 
 

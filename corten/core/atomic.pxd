@@ -16,11 +16,19 @@ cdef extern from *:
     static CYTHON_INLINE void corten_store_release(unsigned char *at, unsigned long long value) {
         __atomic_store_n((unsigned long long *)at, value, __ATOMIC_RELEASE);
     }
+    static CYTHON_INLINE unsigned int corten_load_acquire32(const unsigned char *at) {
+        return __atomic_load_n((const unsigned int *)at, __ATOMIC_ACQUIRE);
+    }
+    static CYTHON_INLINE void corten_store_release32(unsigned char *at, unsigned int value) {
+        __atomic_store_n((unsigned int *)at, value, __ATOMIC_RELEASE);
+    }
     #endif
     """
     bint corten_is_word(const unsigned char *at) noexcept
     unsigned long long corten_load_acquire(const unsigned char *at) noexcept
     void corten_store_release(unsigned char *at, unsigned long long value) noexcept
+    unsigned int corten_load_acquire32(const unsigned char *at) noexcept
+    void corten_store_release32(unsigned char *at, unsigned int value) noexcept
 
 cdef inline unsigned long long load_acquire(Memory memory, Py_ssize_t at):
     if at < 0 or at > memory.size - 8 or not corten_is_word(memory._base + at):
@@ -31,4 +39,15 @@ cdef inline int store_release(Arena memory, Py_ssize_t at, unsigned long long va
     if at < 0 or at > memory.size - 8 or not corten_is_word(memory._base + at):
         out_of_range(at, 8, memory.size)
     corten_store_release(memory._base + at, value)
+    return 0
+
+cdef inline unsigned int load_acquire32(Memory memory, Py_ssize_t at):
+    if at < 0 or at > memory.size - 4 or (<size_t>(memory._base + at)) & 3:
+        out_of_range(at, 4, memory.size)
+    return corten_load_acquire32(memory._base + at)
+
+cdef inline int store_release32(Arena memory, Py_ssize_t at, unsigned int value) except -1:
+    if at < 0 or at > memory.size - 4 or (<size_t>(memory._base + at)) & 3:
+        out_of_range(at, 4, memory.size)
+    corten_store_release32(memory._base + at, value)
     return 0

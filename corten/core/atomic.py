@@ -1,8 +1,8 @@
-"""Loads and stores of 64-bit words that two processes share. Its `.pxd` is handwritten.
+"""Loads and stores of words that two processes, or the kernel, share. Its `.pxd` is handwritten.
 
 What one side wrote before `store_release(word)` is there for the other once `load_acquire` shows it
-that word (C11, 7.17.3). The word is in the machine's own byte order and aligned; a wrong or
-unaligned offset raises IndexError.
+that word (C11, 7.17.3). A word has 64 bits, or 32 where the name says so, in the machine's own byte
+order and aligned; a wrong or unaligned offset raises IndexError.
 
 Compiled, these are the compiler's atomic built-ins. Here is the plain twin: one aligned store of
 eight octets, which no CPU tears, in the order the CPU gives to plain stores (on x86 the same).
@@ -32,4 +32,24 @@ def store_release(memory: Arena, at: cython.Py_ssize_t, value: cython.ulonglong)
     if at < 0 or at > memory.size - 8 or at & 7:
         out_of_range(at, 8, memory.size)
     memory._base[at : at + 8].cast("Q")[0] = value
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+def load_acquire32(memory: Memory, at: cython.Py_ssize_t) -> cython.uint:
+    """The word of 32 bits at `at`; what its writer did before is visible after."""
+    if at < 0 or at > memory.size - 4 or at & 3:
+        out_of_range(at, 4, memory.size)
+    word: int = memory._base[at : at + 4].cast("I")[0]
+    return word
+
+
+@cython.cfunc
+@cython.inline
+def store_release32(memory: Arena, at: cython.Py_ssize_t, value: cython.uint) -> cython.int:
+    """Store a word of 32 bits, as `store_release`. Answers 0."""
+    if at < 0 or at > memory.size - 4 or at & 3:
+        out_of_range(at, 4, memory.size)
+    memory._base[at : at + 4].cast("I")[0] = value
     return 0

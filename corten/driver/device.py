@@ -34,6 +34,7 @@ class Wanted:
     mtu: int = 0  # 0: the device's own
     offload: bool = True
     options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
+    vlan: int = 0  # the tag of the stack's frames; 0: they have none
 
 
 @dataclass
@@ -72,11 +73,12 @@ class Device:
     def attend(self, keeper: Keeper) -> None:
         """Let `keeper` watch the device's own descriptors, where it has any."""
 
-    def add_address(self, text: str) -> None:
-        """The stack has one more address ("10.0.3.2/24") here: for a device that filters by them."""
+    def add_address(self, address: str) -> None:
+        """The stack has `address` ("10.0.2.3/24") too, from now on: a device that is shared with
+        the kernel must know."""
 
-    def remove_address(self, text: str) -> None:
-        """The stack has an address ("10.0.3.2") no more."""
+    def remove_address(self, address: str) -> None:
+        """The stack no longer has `address`."""
 
     def let_go(self) -> None:
         """In a worker's process, which has descriptors of its own by now: close the inherited ones,

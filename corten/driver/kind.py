@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corten.driver.device import Device, Queue, Wanted
-from corten.driver.option import Option, choice
+from corten.driver.option import Option, choice, power_of_two
 
 if TYPE_CHECKING:
     from corten.driver.driver import Driver
@@ -28,6 +28,7 @@ class Kind:
     needs_name: bool = False  # whether there is nothing to make where none is named
     is_ethernet: bool = True  # whether frames have a link header
     has_stations: bool = True  # whether others share it, and the stack must find out who is where
+    hears_all: bool = True  # whether it gets what is for all hosts: DHCP, router advertisements
     has_host: bool = False  # whether the kernel's side of it is given an address
     mtu: int = 0  # when nothing is said; 0: the device's own
     options: dict[str, Option] = field(default_factory=dict)  # of this driver alone
@@ -45,6 +46,18 @@ KINDS: dict[str, Kind] = {
         has_host=True,
         mtu=1500,
         options=_OF_TAP,
+    ),
+    "xdp": Kind(
+        "xdp_device",
+        "xdp",
+        needs_name=True,
+        hears_all=False,
+        options={
+            "mode": choice("auto", "native", "generic"),
+            "copy": choice("auto", "on", "zero"),
+            "ring": power_of_two(64, 16384),
+            "checksum": choice("auto", "verify", "trust"),
+        },
     ),
 }
 

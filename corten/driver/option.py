@@ -22,6 +22,17 @@ def number(low: int, high: int) -> Option:
     return read
 
 
+def power_of_two(low: int, high: int) -> Option:
+    """A power of two within bounds, as rings have entries."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high or int(text) & (int(text) - 1):
+            raise ValueError(f"a power of two from {low} to {high} is wanted")
+        return int(text)
+
+    return read
+
+
 def choice(*words: str) -> Option:
     """One of a few words."""
 

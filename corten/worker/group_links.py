@@ -60,6 +60,7 @@ class GroupLinks:
                 link.mtu,
                 link.offload,
                 link.options,
+                link.vlan,
             )
         )
         mac = link.mac or device.mac or link.made_mac()

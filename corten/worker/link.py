@@ -58,6 +58,11 @@ class Link:
         return self.driver != "kernel" and KINDS[self.driver].has_stations
 
     @property
+    def hears_all(self) -> bool:
+        """Whether what is for all hosts comes to the stack, not to the kernel alone."""
+        return self.has_stations and KINDS[self.driver].hears_all
+
+    @property
     def is_ethernet(self) -> bool:
         """Whether frames have a link header: a TUN's have none."""
         return self.driver == "kernel" or KINDS[self.driver].is_ethernet
@@ -151,13 +156,13 @@ def _check_name(link: Link, text: str) -> None:
 
 def _address(link: Link, value: str) -> None:
     if value == "dhcp":
-        if not link.has_stations or link.dhcp:
+        if not link.hears_all or link.dhcp:
             why = "is given twice" if link.dhcp else f"a {link.driver} link hears no DHCP server"
             raise ValueError(why)
         link.dhcp = True
         return
     if value == "slaac":
-        if not link.has_stations or link.slaac:
+        if not link.hears_all or link.slaac:
             why = "is given twice" if link.slaac else f"a {link.driver} link hears no routers"
             raise ValueError(why)
         link.slaac = True

@@ -270,6 +270,8 @@ class Supervisor:
         assert seat.control is not None
         try:
             data = seat.control.recv(65536)
+        except ConnectionResetError:  # silent: it ended without reading ours; its words come next
+            return
         except OSError:  # silent: a worker that is gone says nothing more
             data = b""
         if not data:

@@ -113,6 +113,18 @@ def test_who_cannot_begin_ends_everything_with_its_own_words() -> None:
         Supervisor(seats(body)).run()
 
 
+def test_the_words_of_who_ends_without_having_read_ours_are_heard() -> None:
+    def body(seat: Seat) -> None:
+        time.sleep(0.2)  # who leads has been said by now
+        raise CortenError("no such directory")
+
+    def report() -> None:
+        time.sleep(0.6)  # busy elsewhere until the worker is gone
+
+    with pytest.raises(CortenError, match=r"^no such directory$"):
+        run(Supervisor(seats(body, 1), None, 5.0, report, 0.05))
+
+
 def test_who_dies_again_and_again_is_given_up() -> None:
     with pytest.raises(CortenError, match="worker 0 ended with exit code 3 5 times in a row"):
         Supervisor(seats(lambda seat: os._exit(3), 1)).run()
