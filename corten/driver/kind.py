@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corten.driver.device import Device, Queue, Wanted
-from corten.driver.option import Option
+from corten.driver.option import Option, choice
 
 if TYPE_CHECKING:
     from corten.driver.driver import Driver
@@ -34,9 +34,16 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "tap": Kind("tap_device", "tap", has_host=True, mtu=1500),
+    "tap": Kind("tap_device", "tap", has_host=True),
     "tun": Kind(
-        "tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True, mtu=1500
+        "tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True
+    ),
+    "replay": Kind(
+        "replay_device",
+        "replay_device",
+        is_path=True,
+        needs_name=True,
+        options={"speed": choice("recorded", "fast")},
     ),
 }
 

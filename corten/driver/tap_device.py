@@ -1,10 +1,12 @@
-"""TAP and TUN devices: make or find one, open its queues, address the host's side, and undo it all.
+"""TAP, TUN and macvtap devices: make or find one, open its queues, address the host's side, and
+undo it all.
 
 Strategy. Descriptors and their ioctls here; whatever needs netlink is described as a plain
 dictionary and done by a short-lived child (`corten.driver.netlink`), because pyroute2 takes 0.2 s
 to import and wants an event loop of its own. A device that we create is not persistent: it goes
 with its last descriptor, even if this process is killed. One that was there before keeps its place;
-only the host address that we added is taken away again.
+only the host address that we added is taken away again. A macvtap is always there before: it is a
+station on another device, with a hardware address of its own, and no host on its other side.
 
 Rules. Every size and offload is set explicitly: a device remembers what its last owner set. Errors
 of the environment are one line that says what to do.
@@ -17,8 +19,10 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 from contextlib import suppress
 
+from corten.driver import macvtap
 from corten.driver.device import Device, Queue, Wanted, configure
 from corten.endpoint.error import CortenError
 
@@ -26,8 +30,11 @@ TUN_NODE = "/dev/net/tun"
 QUEUES_MAX = 256
 MTU_MIN = 68  # what the kernel's TAP takes
 MTU_MAX = 65521
+MTU_MADE = 1500  # of a device that we make, where nothing is said
 QUEUE_LEN = 8192  # frames that wait for one queue; beyond it the kernel drops
 
+_SIOCGIFMTU = 0x8921
+_SIOCGIFHWADDR = 0x8927
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
 _TUNGETIFF = 0x800454D2
@@ -48,10 +55,16 @@ class TapDevice(Device):
     """A TAP or TUN with its queues open."""
 
     def __init__(
-        self, wanted: Wanted, name: str, fds: list[int], created: bool, undo: dict[str, object]
+        self,
+        wanted: Wanted,
+        name: str,
+        mtu: int,
+        fds: list[int],
+        created: bool,
+        undo: dict[str, object],
     ) -> None:
         self.name = name
-        self.mtu = wanted.mtu
+        self.mtu = mtu
         self.created = created
         self.fds = fds
         self._wanted = wanted
@@ -82,13 +95,17 @@ def open_device(wanted: Wanted) -> TapDevice:
         raise CortenError(
             f"a {kind.upper()} has 1 to {QUEUES_MAX} queues, not {wanted.queues}: use fewer workers"
         )
-    if not MTU_MIN <= mtu <= MTU_MAX:
+    if mtu and not MTU_MIN <= mtu <= MTU_MAX:
         raise CortenError(f"mtu={mtu}: a {kind.upper()} takes {MTU_MIN} to {MTU_MAX}")
     if len(name) > _NAME_MAX:
         raise CortenError(
             f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one"
         )
     existed = bool(name) and _exists(name)
+    node = macvtap.node_of(name) if existed and kind == "tap" else None
+    if node is not None:
+        return _open_macvtap(wanted, node)
+    mtu = mtu or (_mtu_of(name) if existed else MTU_MADE)
     fds: list[int] = []
     try:
         for _ in range(wanted.queues):
@@ -109,7 +126,56 @@ def open_device(wanted: Wanted) -> TapDevice:
         for fd in fds:
             os.close(fd)
         raise
-    return TapDevice(wanted, name, fds, not existed, undo or {})
+    return TapDevice(wanted, name, mtu, fds, not existed, undo or {})
+
+
+def _open_macvtap(wanted: Wanted, node: macvtap.Node) -> TapDevice:
+    """A station that somebody has made on a device: its address and MTU are its own."""
+    name, mtu = node.name, _mtu_of(node.name)
+    if wanted.asks_host:
+        raise CortenError(
+            f"tap:{name} is a macvtap: it has no host on its other side, leave out host="
+        )
+    if wanted.mtu > mtu:
+        raise CortenError(f"mtu={wanted.mtu}: the macvtap {name} has {mtu}: leave out mtu=")
+    fds: list[int] = []
+    try:
+        for _ in range(wanted.queues):
+            fds.append(macvtap.open_node(node))
+            _attach(fds[-1], "tap", name, True)
+            _set_features(fds[-1], wanted.offload)
+        configure(
+            {
+                "name": name,
+                "queues": wanted.queues,
+                "host": [],
+                "ours": wanted.ours,
+                "mtu": mtu,
+                "queue_len": QUEUE_LEN,
+            }
+        )
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    device = TapDevice(wanted, name, wanted.mtu or mtu, fds, False, {})
+    device.mac = _mac_of(name)
+    device.keeps_mac = True
+    return device
+
+
+def _ask(name: str, request: int) -> bytes:
+    """What the kernel says of a device."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        return fcntl.ioctl(asker, request, struct.pack("16s24x", name.encode()))[16:]
+
+
+def _mtu_of(name: str) -> int:
+    return int.from_bytes(_ask(name, _SIOCGIFMTU)[:4], sys.byteorder)
+
+
+def _mac_of(name: str) -> str:
+    return _ask(name, _SIOCGIFHWADDR)[2:8].hex(":")
 
 
 def _exists(name: str) -> bool:

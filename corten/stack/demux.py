@@ -85,6 +85,8 @@ class Demux:
             reason: cython.int = self._frame(batch, i, now)
             if reason != ACCEPTED and reason != SEGMENT_DONE:
                 interface.counters.add(reason)
+                if batch.reasons is not None:
+                    batch.reasons[i] = reason
         interface.counters.add(FRAMES_IN, batch.count)
 
     @cython.cfunc

@@ -84,6 +84,7 @@ class Worker(Loop):
         self._breath.add_wire(driver, interface)
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
+        driver.wake_with(self._wake)
 
     def renew(self, index: int, values: dict[str, Any], fds: list[int]) -> None:
         """A link's far side came or went: its driver goes on with another queue."""
@@ -187,7 +188,7 @@ class Worker(Loop):
         now = time.monotonic_ns() if now is None else now
         if self._breath.breathe(now):
             return now
-        return self.stack.next_deadline()
+        return self._breath.next_deadline()
 
     def serve(
         self, busy_poll: bool = False, drain_seconds: float = DRAIN_SECONDS, signals: bool = True
@@ -213,7 +214,7 @@ class Worker(Loop):
 
     def _rest(self) -> None:
         """Nothing arrived: wait for the next frame, wake-up or deadline."""
-        deadline = self.stack.next_deadline()
+        deadline = self._breath.next_deadline()
         seconds = _PATIENCE_S
         if deadline != NEVER:
             seconds = min((deadline - time.monotonic_ns()) / 1e9, _PATIENCE_S)
