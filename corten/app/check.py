@@ -26,7 +26,8 @@ _CLONE_NEWNET = 0x40000000
 _LOW_PORTS = range(1, 1024)
 _MAKE = (
     "sudo sh -c 'ip tuntap add dev corten0 mode tap multi_queue vnet_hdr user {user}"
-    " && ip address add 10.0.2.1/24 dev corten0 && ip link set corten0 up'"
+    " && ip address add 10.0.2.1/24 dev corten0"
+    " && ip link set corten0 up txqueuelen 8192'"
 )
 _PROBE = b"cortenprobe%d"  # the kernel puts a number
 
