@@ -69,11 +69,14 @@ def main() -> None:
     server.listen(80, Server)
     asking = Client()
     client.connect("10.7.0.1", 80, lambda: asking)
-    while not asking.is_over:
-        for node in (client, server):
+    nodes = (client, server)
+    while True:
+        for node in nodes:
             node.turn()
-        waits = [node.patience() for node in (client, server)]
-        select.select([client, server], [], [], min((s for s in waits if s is not None), default=5))
+        if asking.is_over:
+            break
+        waits = [wait for node in nodes if (wait := node.patience()) is not None]
+        select.select(nodes, [], [], min(waits, default=None))
     client.close()
     server.close()
     status, _, body = asking.reply.partition(b"\r\n")
