@@ -1,4 +1,4 @@
-"""Two stacks in one process, joined by a pair of callables: a tunnel without a device or a privilege.
+"""Two stacks in one process, joined by a pair of callables: a tunnel without any privilege.
 
     python examples/tunnel.py
 

@@ -5,8 +5,8 @@ the stack has said what it thinks of it, which is in the batch's `reasons` when 
 called: the breath that received it is over then. A frame that the stack dropped has the reason as
 its comment. Checksums that the link leaves undone are completed in the record.
 
-Rules. A recorded link works as before: what cannot be written is given up (`corten.driver.recording`)
-and nothing here raises. Around a wire with faults the record is what the stack has seen and sent.
+Rules. A recorded link works as before: what cannot be written is given up, as
+`corten.driver.recording` says, and nothing here raises. Around a wire with faults the record is what the stack has seen and sent.
 A frame that another worker handed over is in the record of the one that received it.
 """
 

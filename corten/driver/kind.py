@@ -35,9 +35,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "tap": Kind("tap_device", "tap", has_host=True),
-    "tun": Kind(
-        "tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True
-    ),
+    "tun": Kind("tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True),
     "replay": Kind(
         "replay_device",
         "replay_device",

@@ -76,7 +76,7 @@ def _set_link(ip: Any, index: int, link: Any, request: dict[str, Any]) -> None:
 
 def _lengthen(ip: Any, index: int, queue_len: int) -> None:
     """A longer queue is a wish: without the right to it more is dropped in a burst, no more."""
-    from pyroute2 import NetlinkError
+    from pyroute2 import NetlinkError  # type: ignore[import-untyped]  # it has no types
 
     try:
         ip.link("set", index=index, txqlen=queue_len)
@@ -122,7 +122,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     answer: dict[str, Any]
     try:
-        from pyroute2 import IPRoute, NetlinkError  # type: ignore[import-untyped]
+        from pyroute2 import IPRoute, NetlinkError
     except ImportError:
         print(json.dumps({"error": "pyroute2 is missing: `pip install pyroute2`"}))
         return

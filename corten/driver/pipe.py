@@ -6,7 +6,7 @@ how a frame arrives: so a tunnel, a test or another library's packets become a l
 Ethernet a frame begins with its header, on a bare one with that of IP: the interface says which.
 
 Rules. `push` may be called from any thread, and from within `send`. What `send` raises goes to the
-log, and the frame is lost as on any wire. Queues are bounded: beyond `limit` frames a frame is dropped and counted, as on any wire.
+log, and the frame is lost. Queues are bounded: beyond `limit` a frame is dropped and counted.
 A pair that offloads hands checksums and super-segments on undone, as virtio would; a callable gets
 complete frames unless it asks for the same.
 """

@@ -1,7 +1,6 @@
 """A capture's file: bounded, whole at every instant, readable while it grows.
 
-Strategy. What a burst has to say is one write() straight to the file: nothing waits in this process,
-so what is written stays when it is killed. A file that has had half of what is allowed takes the
+Strategy. What a burst has to say is one write() to the file: nothing waits in this process, so what is written stays when it is killed. A file that has had half of what is allowed takes the
 name NAME.old.SUFFIX, in place of the one before, and a new one begins: the two hold the latest
 `limit` octets at the most, each of them a capture of its own.
 

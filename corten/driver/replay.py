@@ -140,7 +140,8 @@ def _read(path: str, link_type: int) -> Iterator[Packet]:
             while data := file.read(PORTION):
                 for each in decoder.feed(data):
                     if each.link_type != link_type:
-                        raise PcapngError(f"link type {each.link_type}, where {link_type} is played")
+                        found = each.link_type
+                        raise PcapngError(f"link type {found}, where {link_type} is played")
                     yield each
         decoder.end()
     except OSError as error:

@@ -1,8 +1,8 @@
 """pcapng, the file format of Wireshark's captures (draft-ietf-opsawg-pcapng): blocks <-> values.
 
-Strategy. Writing is one function a block; `start` begins a file of one link and `packet` is the rest
-of it. Reading is a `Decoder` that is fed octets in any portions and answers packets: both byte
-orders, several sections and interfaces, every resolution of time; blocks that are no packets are
+Strategy. Writing is one function a block: `start` begins a file of one link, `packet` is the rest.
+ Reading is a `Decoder`, fed octets in any portions, that answers packets: both byte orders,
+several sections and interfaces, every resolution of time; blocks that are no packets are
 passed over.
 
 Rules. A file is somebody else's word: each length is checked before it is used, and whatever cannot

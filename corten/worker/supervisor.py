@@ -327,8 +327,8 @@ def _end_with(parent: int) -> None:
 
 
 def last_word(control: socket.socket) -> bytes:
-    """The next message of a worker, b"" when it is gone. Of one that ended before it had read what we
-    said, the kernel tells that first, as an error, and then what it had said."""
+    """The next message of a worker, b"" when it is gone. Of one that ended before it had read what
+    we said, the kernel tells that first, as an error, and then what it had said."""
     for _ in range(2):
         try:
             return control.recv(65536)

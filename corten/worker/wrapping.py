@@ -58,7 +58,7 @@ def _readers() -> dict[str, Option]:
     }
     for names, reader in ((_CHANCES, _share), (_TIMES, _span)):
         for name in names:
-            made |= {each: reader for each in (name, *(f"{name}-{way}" for way in _WAYS))}
+            made |= dict.fromkeys((name, *(f"{name}-{way}" for way in _WAYS)), reader)
     return made
 
 
@@ -105,7 +105,7 @@ def _faults(wraps: dict[str, Any], way: str) -> Any:
     def said(name: str) -> Any:
         return wraps.get(f"{name}-{way}", wraps.get(name, 0))
 
-    chances = {name: float(said(name)) for name in _CHANCES}
+    chances: dict[str, Any] = {name: float(said(name)) for name in _CHANCES}
     return Faults(delay_ns=said("delay"), jitter_ns=said("jitter"), **chances)
 
 

@@ -80,7 +80,8 @@ def test_a_lossy_link_still_serves_every_octet(
     config.write_text("".join(lines), encoding="ascii")
     faults = "drop=1%,duplicate=1%,corrupt=0.5%,reorder=1%,delay=1ms,jitter=1ms,seed=3"
     with Httpd(space, site, link=f"{LINK},{faults}"):
-        client = Process([*CURL, "--parallel", "--parallel-max", "8", "-K", str(config)], space, None)
+        words = [*CURL, "--parallel", "--parallel-max", "8", "-K", str(config)]
+        client = Process(words, space, None)
         try:
             client.wait(60)
         finally:
@@ -97,9 +98,7 @@ def test_a_delay_is_a_delay(space: Namespace, site: Path) -> None:
         assert float(times[0]) >= 60.0
 
 
-def test_a_capture_is_played_to_another_stack(
-    space: Namespace, site: Path, tmp_path: Path
-) -> None:
+def test_a_capture_is_played_to_another_stack(space: Namespace, site: Path, tmp_path: Path) -> None:
     """What one server recorded is played to a fresh one: the same frames come in, and what does
     not depend on a connection is dropped for the same reasons."""
     first, second = tmp_path / "first.pcapng", tmp_path / "second.pcapng"
@@ -129,6 +128,6 @@ def dropped(packets: list[Packet]) -> list[str | None]:
 def test_what_cannot_be_written_is_one_line(space: Namespace, site: Path, tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("my thesis")
-    with pytest.raises(ProcessError, match="corten: capture=.*is there and no capture"):
+    with pytest.raises(ProcessError, match=r"corten: capture=.*is there and no capture"):
         Httpd(space, site, link=f"{LINK},capture={text}")
     assert text.read_text() == "my thesis"

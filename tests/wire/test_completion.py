@@ -1,4 +1,4 @@
-"""Checksums that a link left undone are right in the copy; what is not understood stays as it is."""
+"""Checksums that a link left undone are right in the copy; what is not understood stays."""
 
 from __future__ import annotations
 

@@ -90,7 +90,8 @@ def test_a_conversation(ethernet: bool, address: str) -> None:
 
 def test_an_object_with_send_is_a_link() -> None:
     class Tunnel:
-        packets: list[bytes] = []
+        def __init__(self) -> None:
+            self.packets: list[bytes] = []
 
         def send(self, packet: bytes) -> None:
             self.packets.append(packet)
