@@ -6,8 +6,9 @@ called: the breath that received it is over then. A frame that the stack dropped
 its comment. Checksums that the link leaves undone are completed in the record.
 
 Rules. A recorded link works as before: what cannot be written is given up, as
-`corten.driver.recording` says, and nothing here raises. Around a wire with faults the record is what the stack has seen and sent.
-A frame that another worker handed over is in the record of the one that received it.
+`corten.driver.recording` says, and nothing here raises. Around a wire with faults the record is
+what the stack has seen and sent. A frame that another worker handed over is in the record of the
+one that received it.
 """
 
 from __future__ import annotations

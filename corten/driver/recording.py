@@ -1,8 +1,9 @@
 """A capture's file: bounded, whole at every instant, readable while it grows.
 
-Strategy. What a burst has to say is one write() to the file: nothing waits in this process, so what is written stays when it is killed. A file that has had half of what is allowed takes the
-name NAME.old.SUFFIX, in place of the one before, and a new one begins: the two hold the latest
-`limit` octets at the most, each of them a capture of its own.
+Strategy. What a burst has to say is one write() to the file: nothing waits in this process, so what
+is written stays when it is killed. A file that has had half of what is allowed takes the name
+NAME.old.SUFFIX, in place of the one before, and a new one begins: the two hold the latest `limit`
+octets at the most, each of them a capture of its own.
 
 Rules. The file is made for its owner alone: it holds what people say. A disk that is full or gone
 ends the recording with one line in the log; it never disturbs the link.

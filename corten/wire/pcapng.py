@@ -1,9 +1,8 @@
 """pcapng, the file format of Wireshark's captures (draft-ietf-opsawg-pcapng): blocks <-> values.
 
 Strategy. Writing is one function a block: `start` begins a file of one link, `packet` is the rest.
- Reading is a `Decoder`, fed octets in any portions, that answers packets: both byte orders,
-several sections and interfaces, every resolution of time; blocks that are no packets are
-passed over.
+Reading is a `Decoder`, fed octets in any portions, that answers packets: both byte orders, several
+sections and interfaces, every resolution of time; blocks that are no packets are passed over.
 
 Rules. A file is somebody else's word: each length is checked before it is used, and whatever cannot
 be is a PcapngError that says what and where. Nothing larger than `BLOCK_MAX` is kept in memory.
