@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import socket
 import struct
@@ -18,19 +17,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from corten.app import check_xdp
+from corten.app import check_tap, check_xdp
+from corten.app.check_tap import NODE
 
-NODE = "/dev/net/tun"
-_TUNSETIFF = 0x400454CA
-_TAP_FLAGS = 0x0002 | 0x1000 | 0x0100 | 0x4000  # IFF_TAP, NO_PI, MULTI_QUEUE, VNET_HDR
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _LOW_PORTS = range(1, 1024)
 _MAKE = (
     "sudo sh -c 'ip tuntap add dev corten0 mode tap multi_queue vnet_hdr user {user}"
-    " && ip address add 10.0.2.1/24 dev corten0 && ip link set corten0 up'"
+    " && ip address add 10.0.2.1/24 dev corten0"
+    " && ip link set corten0 up txqueuelen 8192'"
 )
-_PROBE = b"cortenprobe%d"  # the kernel puts a number
 
 
 @dataclass
@@ -57,29 +54,29 @@ def try_node() -> int:
 
 def try_tap() -> int:
     """0, or the error number of making a multi-queue TAP device in this network namespace."""
-    try:
-        fd = os.open(NODE, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        return error.errno or errno.EIO
-    try:
-        fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", _PROBE, _TAP_FLAGS))
-    except OSError as error:
-        return error.errno or errno.EIO
-    finally:
-        os.close(fd)
-    return 0
+    return check_tap.try_device(check_tap.TAP)
 
 
 def try_namespace(inside: Callable[[], int]) -> int:
     """0, or the error number of `inside` in user and network namespaces of its own, or of making
-    them. It runs in a child, with whose end they go."""
+    them."""
+    return _in_child(inside, _CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def try_network(inside: Callable[[], int]) -> int:
+    """The same in a network namespace alone, which needs a right."""
+    return _in_child(inside, _CLONE_NEWNET)
+
+
+def _in_child(inside: Callable[[], int], namespaces: int) -> int:
+    """It runs in a child, with whose end the namespaces go."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         number = errno.EIO
         try:
             libc = ctypes.CDLL(None, use_errno=True)
-            made = libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0
+            made = libc.unshare(namespaces) == 0
             number = inside() if made else ctypes.get_errno()
         finally:
             os.write(write_end, struct.pack("i", number))
@@ -162,14 +159,7 @@ def _tap(number: int, node: int, own: bool) -> Finding:
 
 def _own_device() -> str:
     """A TAP device that root has made for this user, "" when there is none."""
-    for _, name in socket.if_nameindex():
-        try:
-            owner = Path("/sys/class/net", name, "owner").read_text(encoding="ascii")
-        except OSError:
-            continue  # silent: no TUN or TAP device
-        if owner.strip() == str(os.getuid()):
-            return name
-    return ""
+    return check_tap.own_device(check_tap.TAP)
 
 
 def _user() -> str:
@@ -224,6 +214,8 @@ def findings() -> list[Finding]:
         _tap(try_tap(), node, space == 0),
         _sockets(try_socket()),
         _low_ports(try_low_port()),
+        Finding(*check_tap.look_tun()),
+        Finding(*check_tap.look_macvtap(try_network, try_namespace)),
         Finding(*check_xdp.look()),
     ]
 

@@ -53,6 +53,7 @@ class ReceiveBatch:
     frame_len: cython.longlong[::1]
     frame_flags: cython.longlong[::1]
     frame_gso: cython.longlong[::1]
+    reasons: list | None  # by frame, why it went no further; None: nobody wants to know
 
     def __init__(self, arena_len: cython.Py_ssize_t = 1 << 20, over: object = None) -> None:
         self.arena = Arena(arena_len, over)
@@ -62,6 +63,11 @@ class ReceiveBatch:
         self.frame_len = _numbers(BATCH_FRAMES)
         self.frame_flags = _numbers(BATCH_FRAMES)
         self.frame_gso = _numbers(BATCH_FRAMES)
+        self.reasons = None
+
+    def ask_reasons(self) -> None:
+        """Let the stack note in `reasons` why a frame went no further (`corten.wire.reason`)."""
+        self.reasons = [0] * BATCH_FRAMES
 
     @cython.ccall
     @cython.exceptval(check=False)

@@ -35,6 +35,7 @@ class Wanted:
     offload: bool = True
     options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
     vlan: int = 0  # the tag of the stack's frames; 0: they have none
+    asks_host: bool = False  # whether `hosts` were asked for, or are what is usual
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Device:
     name: str
     mtu: int
     mac = ""  # its station's hardware address; "": the stack may choose one
+    keeps_mac = False  # whether nothing is heard for another hardware address than `mac`
     changed: Callable[[], object] = staticmethod(lambda: None)  # queues are others from now on
 
     def queue(self, place: int) -> Queue:

@@ -10,9 +10,11 @@ hostile: read once, checked, then used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cython
+from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.core.frame import ReceiveBatch, TransmitBatch
 
 
@@ -22,6 +24,7 @@ class Driver:
 
     offload_checksum: cython.bint  # transmit completes checksums (`TransmitBatch.needs_checksum`)
     offload_segmentation: cython.bint  # transmit cuts super-segments (`needs_segmentation`)
+    has_deadlines: cython.bint  # it holds frames until they are due: `advance`, `next_deadline`
     received: cython.ulonglong  # frames
     transmitted: cython.ulonglong  # frames
     transmit_dropped: cython.ulonglong  # frames that the wire refused
@@ -30,6 +33,7 @@ class Driver:
     def __init__(self) -> None:
         self.offload_checksum = False
         self.offload_segmentation = False
+        self.has_deadlines = False
         self.received = 0
         self.transmitted = 0
         self.transmit_dropped = 0
@@ -51,6 +55,15 @@ class Driver:
         who ask is asked here."""
         return False
 
+    @cython.ccall
+    def advance(self, now: cython.longlong) -> cython.void:
+        """The time, before each `receive`. Called where the wire `has_deadlines`."""
+
+    @cython.ccall
+    def next_deadline(self) -> cython.longlong:
+        """When `receive` is to be called at the latest; NEVER when nothing waits for time."""
+        return NEVER
+
     def make_batch(self) -> ReceiveBatch:
         """The batch that `receive` fills: over the wire's own memory, where it has some."""
         return ReceiveBatch()
@@ -62,6 +75,9 @@ class Driver:
     def filenos(self) -> list[int]:
         """All such descriptors, of a wire that may have several."""
         return [self.fileno()] if self.fileno() >= 0 else []
+
+    def wake_with(self, function: Callable[[], object]) -> None:
+        """A wire without descriptors calls `function` when something arrives, from any thread."""
 
     def renew(self, values: dict[str, Any], fds: list[int]) -> None:
         """The far side came or went: go on with this (`corten.driver.device.Queue`)."""

@@ -6,18 +6,22 @@ held back so that others overtake it, or delayed. What is not due waits in a bou
 `next_deadline` when to come back. The same seed and the same calls give the same faults.
 
 Rules. Frames are copied here, so nothing is promised to the stack: no offloads. A corrupted frame
-loses the flag that vouches for its checksum, so that the stack's own check finds it.
+loses the flag that vouches for its checksum, so that the stack's own check finds it. What is held
+when the wire closes is lost with it.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.chance import Chance
+from cython.cimports.corten.core.clock import NEVER
 from cython.cimports.corten.core.frame import ReceiveBatch, TransmitBatch
 from cython.cimports.corten.driver.driver import Driver
+from cython.cimports.corten.driver.wrapper import Wrapper
 
 if not cython.compiled:
     HELD_FRAMES = 4096  # frames that wait in one direction at most; more are dropped
@@ -127,6 +131,10 @@ class Way:
         heapq.heappush(self._held, (due, self._arrival, frame, flags, gso_size))
 
     @cython.cfunc
+    def next_due(self) -> cython.longlong:
+        return self._held[0][0] if self._held else NEVER
+
+    @cython.cfunc
     def is_due(self, now: cython.longlong) -> cython.bint:
         return len(self._held) != 0 and self._held[0][0] <= now
 
@@ -141,10 +149,9 @@ class Way:
 
 
 @cython.cclass
-class Fault(Driver):
+class Fault(Wrapper):
     """The wrapped driver with faults in each direction."""
 
-    _inner: Driver
     _now: cython.longlong
     _incoming: ReceiveBatch
     _outgoing: TransmitBatch
@@ -158,33 +165,44 @@ class Fault(Driver):
         receiving: Faults | None = None,
         sending: Faults | None = None,
     ) -> None:
-        Driver.__init__(self)
-        self._inner = inner
+        Wrapper.__init__(self, inner)
         self._now = 0
-        self._incoming = ReceiveBatch()
+        self._incoming = inner.make_batch()
         self._outgoing = TransmitBatch()
-        self.receiving = Way(receiving or Faults(), chance)
-        self.sending = Way(sending or Faults(), chance)
+        self.receiving = Way(receiving or Faults(), chance.fork(1))
+        self.sending = Way(sending or Faults(), chance.fork(2))
+
+    @cython.ccall
+    def mirror(self) -> cython.void:
+        self.offload_checksum = False
+        self.offload_segmentation = False
+        self.has_deadlines = True
 
     @cython.ccall
     def advance(self, now: cython.longlong) -> cython.void:
         """The time: what is due by then moves in the next `receive` and `transmit`."""
         self._now = now
+        self.inner.advance(now)
 
     @cython.ccall
     def next_deadline(self) -> cython.longlong:
-        """When the next held frame is due; -1 when none is held."""
-        due: cython.longlong = -1
-        for way in (self.receiving, self.sending):
-            if way._held and (due < 0 or way._held[0][0] < due):
-                due = way._held[0][0]
-        return due
+        """When the next held frame is due; NEVER when none is held."""
+        due: cython.longlong = self.inner.next_deadline()
+        due = min(due, self.receiving.next_due())
+        return min(due, self.sending.next_due())
+
+    def make_batch(self) -> ReceiveBatch:
+        return ReceiveBatch()
+
+    def renew(self, values: dict[str, Any], fds: list[int]) -> None:
+        Wrapper.renew(self, values, fds)
+        self._incoming = self.inner.make_batch()
 
     @cython.ccall
     def receive(self, batch: ReceiveBatch) -> cython.Py_ssize_t:
         """Take in what the wrapped driver has; pass on what is due. Sends what is due as well."""
         self._flush()
-        self._inner.receive(self._incoming)
+        self.inner.receive(self._incoming)
         i: cython.Py_ssize_t
         for i in range(self._incoming.count):
             self.receiving.put(
@@ -221,16 +239,10 @@ class Fault(Driver):
         while self.sending.is_due(self._now):
             _, _, frame, _, _ = self.sending.first()
             if not self._outgoing.append(frame):
-                self._inner.transmit(self._outgoing)
+                self.inner.transmit(self._outgoing)
                 self._outgoing.clear()
                 continue
             self.sending.remove_first()
         if self._outgoing.count:
-            self._inner.transmit(self._outgoing)
+            self.inner.transmit(self._outgoing)
             self._outgoing.clear()
-
-    def fileno(self) -> int:
-        return self._inner.fileno()
-
-    def close(self) -> None:
-        self._inner.close()

@@ -37,15 +37,16 @@ class Kind:
 _OF_TAP: dict[str, Option] = {"steering": choice("auto", "program", "learnt")}
 
 KINDS: dict[str, Kind] = {
-    "tap": Kind("tap_device", "tap", has_host=True, mtu=1500, options=_OF_TAP),
+    "tap": Kind("tap_device", "tap", has_host=True, options=_OF_TAP),
     "tun": Kind(
-        "tap_device",
-        "tap",
-        is_ethernet=False,
-        has_stations=False,
-        has_host=True,
-        mtu=1500,
-        options=_OF_TAP,
+        "tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True, options=_OF_TAP
+    ),
+    "replay": Kind(
+        "replay_device",
+        "replay_device",
+        is_path=True,
+        needs_name=True,
+        options={"speed": choice("recorded", "fast")},
     ),
     "xdp": Kind(
         "xdp_device",

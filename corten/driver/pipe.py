@@ -1,18 +1,22 @@
 """A link made of Python objects: two pipes back to back, or any callable that takes frames.
 
 `Pipe.pair()` is a wire between two stacks in one process. `Pipe(send=function)` calls `function`
-with each frame that the stack sends, and `push(frame)` is how a frame arrives: so a tunnel, a test
-or another library's packets become a link.
+with each frame that the stack sends, or the `send` of an object that has one, and `push(frame)` is
+how a frame arrives: so a tunnel, a test or another library's packets become a link. On a link with
+Ethernet a frame begins with its header, on a bare one with that of IP: the interface says which.
 
-Rules. Queues are bounded: beyond `limit` frames a frame is dropped and counted, as on any wire.
+Rules. `push` may be called from any thread, and from within `send`. What `send` raises goes to the
+log, and the frame is lost. Queues are bounded: beyond `limit` a frame is dropped and counted.
 A pair that offloads hands checksums and super-segments on undone, as virtio would; a callable gets
 complete frames unless it asks for the same.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import cython
 from cython.cimports.corten.core.frame import CHECKSUM_GOOD, ReceiveBatch, TransmitBatch
@@ -20,6 +24,8 @@ from cython.cimports.corten.driver.driver import Driver
 
 if not cython.compiled:
     PIPE_FRAMES = 1024  # frames that wait at most, where nothing else is said
+
+log = logging.getLogger("corten")
 
 
 @cython.cclass
@@ -35,16 +41,17 @@ class Pipe(Driver):
 
     def __init__(
         self,
-        send: Callable[[bytes], object] | None = None,
+        send: Any = None,
         wake: Callable[[], object] | None = None,
         limit: int = PIPE_FRAMES,
         offload: bool = False,
     ) -> None:
+        """`send`: a function of each frame, or an object with such a `send`."""
         Driver.__init__(self)
         self.limit = limit
         self.offload_checksum = offload
         self.offload_segmentation = offload
-        self._send = send
+        self._send = getattr(send, "send", send)
         self._other = None
         self._wake = wake
         self._waiting = deque()
@@ -107,13 +114,24 @@ class Pipe(Driver):
             return other.push(frame, flags, batch.gso_size[i])
         if self._send is None:
             return False
-        self._send(frame)
+        try:
+            self._send(frame)
+        except Exception as error:
+            log.error("a pipe's %r failed", self._send, exc_info=error)
+            return False
         return True
 
     @cython.ccall
     def waiting(self) -> cython.Py_ssize_t:
         """Frames that have arrived and were not yet received."""
         return len(self._waiting)
+
+    @cython.ccall
+    def is_ready(self) -> cython.bint:
+        return len(self._waiting) != 0
+
+    def wake_with(self, function: Callable[[], object]) -> None:
+        self._wake = function
 
     def fileno(self) -> int:
         """There is no descriptor: the `wake` callable says when something arrived."""

@@ -1,10 +1,12 @@
-"""TAP and TUN devices: make or find one, open its queues, address the host's side, and undo it all.
+"""TAP, TUN and macvtap devices: make or find one, open its queues, address the host's side, and
+undo it all.
 
 Strategy. Descriptors and their ioctls here; whatever needs netlink is described as a plain
 dictionary and done by a short-lived child (`corten.driver.netlink`), because pyroute2 takes 0.2 s
 to import and wants an event loop of its own. A device that we create is not persistent: it goes
 with its last descriptor, even if this process is killed. One that was there before keeps its place;
-only the host address that we added is taken away again.
+only the host address that we added is taken away again. A macvtap is always there before: it is a
+station on another device, with a hardware address of its own, and no host on its other side.
 
 Which queue a packet comes out of is decided by a program of ours (`corten.driver.steering_program`)
 where the kernel takes one from us, else by what the device has learnt from our writing. A queue's
@@ -22,10 +24,11 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 from contextlib import suppress
 from typing import Any
 
-from corten.driver import steering_program
+from corten.driver import macvtap, steering_program
 from corten.driver.device import Device, Queue, Wanted, configure
 from corten.endpoint.error import CortenError
 
@@ -33,8 +36,11 @@ TUN_NODE = "/dev/net/tun"
 QUEUES_MAX = 256
 MTU_MIN = 68  # what the kernel's TAP takes
 MTU_MAX = 65521
+MTU_MADE = 1500  # of a device that we make, where nothing is said
 QUEUE_LEN = 8192  # frames that wait for one queue; beyond it the kernel drops
 
+_SIOCGIFMTU = 0x8921
+_SIOCGIFHWADDR = 0x8927
 _TUNSETIFF = 0x400454CA
 _TUNSETOFFLOAD = 0x400454D0
 _TUNGETIFF = 0x800454D2
@@ -60,6 +66,7 @@ class TapDevice(Device):
         self,
         wanted: Wanted,
         name: str,
+        mtu: int,
         fds: list[int],
         created: bool,
         undo: dict[str, object],
@@ -67,7 +74,7 @@ class TapDevice(Device):
     ) -> None:
         assert len(fds) == wanted.queues, "a queue's number is its place among them"
         self.name = name
-        self.mtu = wanted.mtu
+        self.mtu = mtu
         self.created = created
         self.fds = fds
         self.keys = keys  # of the steering program; None: the device learns
@@ -114,13 +121,17 @@ def open_device(wanted: Wanted) -> TapDevice:
         raise CortenError(
             f"a {kind.upper()} has 1 to {QUEUES_MAX} queues, not {wanted.queues}: use fewer workers"
         )
-    if not MTU_MIN <= mtu <= MTU_MAX:
+    if mtu and not MTU_MIN <= mtu <= MTU_MAX:
         raise CortenError(f"mtu={mtu}: a {kind.upper()} takes {MTU_MIN} to {MTU_MAX}")
     if len(name) > _NAME_MAX:
         raise CortenError(
             f"device name {name!r} is longer than {_NAME_MAX} characters: choose a shorter one"
         )
     existed = bool(name) and _exists(name)
+    node = macvtap.node_of(name) if existed and kind == "tap" else None
+    if node is not None:
+        return _open_macvtap(wanted, node)
+    mtu = mtu or (_mtu_of(name) if existed else MTU_MADE)
     fds: list[int] = []
     try:
         for _ in range(wanted.queues):
@@ -142,7 +153,56 @@ def open_device(wanted: Wanted) -> TapDevice:
         for fd in fds:
             os.close(fd)
         raise
-    return TapDevice(wanted, name, fds, not existed, undo or {}, keys)
+    return TapDevice(wanted, name, mtu, fds, not existed, undo or {}, keys)
+
+
+def _open_macvtap(wanted: Wanted, node: macvtap.Node) -> TapDevice:
+    """A station that somebody has made on a device: its address and MTU are its own."""
+    name, mtu = node.name, _mtu_of(node.name)
+    if wanted.asks_host:
+        raise CortenError(
+            f"tap:{name} is a macvtap: it has no host on its other side, leave out host="
+        )
+    if wanted.mtu > mtu:
+        raise CortenError(f"mtu={wanted.mtu}: the macvtap {name} has {mtu}: leave out mtu=")
+    fds: list[int] = []
+    try:
+        for _ in range(wanted.queues):
+            fds.append(macvtap.open_node(node))
+            _attach(fds[-1], "tap", name, True)
+            _set_features(fds[-1], wanted.offload)
+        configure(
+            {
+                "name": name,
+                "queues": wanted.queues,
+                "host": [],
+                "ours": wanted.ours,
+                "mtu": mtu,
+                "queue_len": QUEUE_LEN,
+            }
+        )
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    device = TapDevice(wanted, name, wanted.mtu or mtu, fds, False, {})
+    device.mac = _mac_of(name)
+    device.keeps_mac = True
+    return device
+
+
+def _ask(name: str, request: int) -> bytes:
+    """What the kernel says of a device."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        return fcntl.ioctl(asker, request, struct.pack("16s24x", name.encode()))[16:]
+
+
+def _mtu_of(name: str) -> int:
+    return int.from_bytes(_ask(name, _SIOCGIFMTU)[:4], sys.byteorder)
+
+
+def _mac_of(name: str) -> str:
+    return _ask(name, _SIOCGIFHWADDR)[2:8].hex(":")
 
 
 def _exists(name: str) -> bool:

@@ -89,6 +89,8 @@ class Demux:
                 reason = HANDED_ON  # so that HANDED_OVER counts frames of the wire alone
             if reason != ACCEPTED and reason != SEGMENT_DONE:
                 interface.counters.add(reason)
+                if batch.reasons is not None:
+                    batch.reasons[i] = reason
         if tried == 0 or interface.is_loopback:  # else they were counted where they arrived
             interface.counters.add(FRAMES_IN, batch.count)
 

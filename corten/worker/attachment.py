@@ -12,9 +12,11 @@ from typing import Any
 
 from corten.driver.device import Device, Queue
 from corten.driver.kind import open_queue
+from corten.endpoint.error import CortenError
 from corten.worker.learnt import Learnt, lease_in, take_up
 from corten.worker.link import Link
 from corten.worker.steering import steering_of
+from corten.worker.wrapping import wrapped
 
 
 @dataclass
@@ -31,6 +33,11 @@ class Attachment:
     @classmethod
     def of(cls, link: Link, device: Device, place: int) -> Attachment:
         """For the worker at `place` of its group; the descriptors stay the device's."""
+        if device.keeps_mac and link.mac not in ("", device.mac):
+            raise CortenError(
+                f"link {device.name}: hears nothing for {link.mac}, its station is {device.mac}: "
+                "leave out mac="
+            )
         mac = link.mac or device.mac or link.made_mac()
         return cls(link, device.queue(place), mac, device.mtu)
 
@@ -53,7 +60,9 @@ def attach(worker: Any, attachment: Attachment, leads: bool, first: bool = True)
     before; the others use what a dead worker's successor takes.
     """
     link, queue = attachment.link, attachment.queue
-    driver = open_queue(queue)
+    exchange = worker.stack.host.exchange
+    place = exchange.index if exchange.workers > 1 else None
+    driver = wrapped(open_queue(queue), link.wraps, link.is_ethernet, queue.name, place)
     interface = worker.stack.add_interface(
         queue.name,
         attachment.mac,

@@ -157,12 +157,24 @@ class Breath:
                 return True
         return False
 
+    @cython.ccall
+    def next_deadline(self) -> cython.longlong:
+        """When the next breath is due at the latest; NEVER when nothing waits for time."""
+        deadline: cython.longlong = self.stack.next_deadline()
+        wire: Wire
+        for wire in self.wires:
+            if wire.driver.has_deadlines:
+                deadline = min(deadline, wire.driver.next_deadline())
+        return deadline
+
     @cython.cfunc
     def _receive(self, now: cython.longlong) -> cython.Py_ssize_t:
         """A burst from each link, then what other workers handed over; the largest burst."""
         arrived: cython.Py_ssize_t = 0
         wire: Wire
         for wire in self.wires:
+            if wire.driver.has_deadlines:
+                wire.driver.advance(now)
             count: cython.Py_ssize_t = wire.driver.receive(wire.incoming)
             if count:
                 self.stack.receive(now, wire.interface, wire.incoming)

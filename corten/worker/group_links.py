@@ -61,6 +61,7 @@ class GroupLinks:
                 link.offload,
                 link.options,
                 link.vlan,
+                link.asks_host,
             )
         )
         mac = link.mac or device.mac or link.made_mac()

@@ -10,6 +10,7 @@ from typing import Any
 
 from corten.driver.kind import KINDS
 from corten.endpoint.error import CortenError
+from corten.worker.wrapping import WRAPPING, check, has_faults
 
 USAGE = (
     "DRIVER[:NAME],address=A.B.C.D/N[,option=value…]; an address may be IPv6: fd00::2/64, "
@@ -51,6 +52,8 @@ class Link:
     dad: str = "optimistic"  # whether an IPv6 address waits for nobody else to have it
     acd: bool = False  # whether an IPv4 address does (RFC 5227)
     options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
+    wraps: dict[str, Any] = field(default_factory=dict)  # what is laid around its driver
+    asks_host: bool = False  # whether host= was said
 
     @property
     def has_stations(self) -> bool:
@@ -92,8 +95,9 @@ def parse_link(text: str) -> Link:
     seen: set[str] = set()
     for option in options:
         key, equals, value = (part.strip() for part in option.partition("="))
-        if key not in _OPTIONS and key not in own:
-            raise _wrong(text, f"no option {key!r}: {', '.join(sorted({*_OPTIONS, *own}))}")
+        if key not in _OPTIONS and key not in own and key not in WRAPPING:
+            known = ", ".join(sorted({*_OPTIONS, *own, *WRAPPING}))
+            raise _wrong(text, f"no option {key!r}: {known}")
         if not equals or not value:
             raise _wrong(text, f"{key} needs a value: {key}=…")
         if key in seen and key not in _MANY:
@@ -111,6 +115,8 @@ def parse_link(text: str) -> Link:
         try:
             if key in own:
                 link.options[key] = own[key](value)
+            elif key in WRAPPING:
+                link.wraps[key] = WRAPPING[key](value)
             else:
                 _OPTIONS[key](link, value)
         except ValueError as error:
@@ -345,6 +351,13 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
         return
     check_complete(link, text)
     own = [ipaddress.ip_interface(address) for address in link.addresses]
+    try:
+        check(link.wraps)
+    except ValueError as error:
+        raise _wrong(text, str(error)) from None
+    if has_faults(link.wraps):
+        link.offload = False  # what is done to a frame is done to one that a wire would carry
+    link.asks_host = bool(hosts)
     link.hosts = _hosts(link, own, hosts, text)
 
 

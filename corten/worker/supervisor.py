@@ -268,12 +268,7 @@ class Supervisor:
     def _heard(self, seat: Seat) -> None:
         """A message from a worker: it serves, or why it cannot."""
         assert seat.control is not None
-        try:
-            data = seat.control.recv(65536)
-        except ConnectionResetError:  # silent: it ended without reading ours; its words come next
-            return
-        except OSError:  # silent: a worker that is gone says nothing more
-            data = b""
+        data = last_word(seat.control)
         if not data:
             self.watch(seat.control.fileno(), None)
             return
@@ -367,6 +362,19 @@ def _end_with(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def last_word(control: socket.socket) -> bytes:
+    """The next message of a worker, b"" when it is gone. Of one that ended before it had read what
+    we said, the kernel tells that first, as an error, and then what it had said."""
+    for _ in range(2):
+        try:
+            return control.recv(65536)
+        except ConnectionResetError:  # silent: what it said comes next
+            continue
+        except OSError:  # silent: a worker that is gone says nothing more
+            break
+    return b""
 
 
 def _how(status: int) -> str:

@@ -92,6 +92,7 @@ class Worker(Loop):
         self._breath.add_wire(driver, interface)
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
+        driver.wake_with(self._wake)
 
     def interface(self, name: str) -> Interface:
         """The stack's interface on a link. CortenError where there is no such link."""
@@ -260,7 +261,7 @@ class Worker(Loop):
         now = time.monotonic_ns() if now is None else now
         if self._breath.breathe(now):
             return now
-        return self.stack.next_deadline()
+        return self._breath.next_deadline()
 
     def serve(
         self,
@@ -293,7 +294,7 @@ class Worker(Loop):
 
     def _rest(self) -> None:
         """Nothing arrived: wait for the next frame, wake-up or deadline."""
-        deadline = self.stack.next_deadline()
+        deadline = self._breath.next_deadline()
         seconds = _PATIENCE_S
         if deadline != NEVER:
             seconds = min((deadline - time.monotonic_ns()) / 1e9, _PATIENCE_S)

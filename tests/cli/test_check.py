@@ -13,7 +13,7 @@ from corten.app import check
 from tests.cli.command import ROOT, corten, environment
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-NODE, SPACE, TAP, SOCKETS, LOW_PORTS = range(5)
+NODE, SPACE, TAP, SOCKETS, LOW_PORTS, TUN, MACVTAP = range(7)
 
 
 def works(before: list[str]) -> bool:
@@ -41,13 +41,16 @@ def test_the_answer_is_what_trying_says() -> None:
     assert (found[TAP] == "yes") == (check.try_tap() == 0)
     assert code == (0 if found[TAP] == "yes" else 1)
     assert found[SOCKETS] == "yes"
+    assert found[TUN] == found[TAP]
+    if os.geteuid() == 0 and found[TAP] == "yes":
+        assert found[MACVTAP] == "yes"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 def test_an_ordinary_user() -> None:
     found, code = answers(NOBODY)
     assert code == 1
-    assert found[TAP] == "no"
+    assert found[TAP] == found[TUN] == found[MACVTAP] == "no"
     assert found[SOCKETS] == "yes"
     open_to_all = os.stat(check.NODE).st_mode & 0o006 == 0o006
     assert (found[NODE] == "yes") == open_to_all
@@ -57,7 +60,7 @@ def test_root_of_a_user_namespace_owns_no_network() -> None:
     """`unshare -Ur`: uid 0 and every capability, but not over this network namespace."""
     found, code = answers(["unshare", "-Ur"])
     assert code == 1
-    assert found[TAP] == "no"
+    assert found[TAP] == found[TUN] == "no"
 
 
 def test_a_network_namespace_of_its_own() -> None:
@@ -65,7 +68,7 @@ def test_a_network_namespace_of_its_own() -> None:
     if check.try_node() != 0:
         pytest.skip(f"{check.NODE} is not to be opened")
     assert code == 0
-    assert found[TAP] == "yes"
+    assert found[TAP] == found[TUN] == "yes"
     assert found[SPACE] == "yes"
     assert found[LOW_PORTS] == "yes"
 

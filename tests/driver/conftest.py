@@ -4,5 +4,10 @@ from __future__ import annotations
 
 import os
 
-COMPILED = ["test_tap_e2e.py", "test_xdp_e2e.py", "test_xdp_filter.py"]
+COMPILED = [
+    "test_tap_e2e.py",
+    "test_macvtap_e2e.py",
+    "test_xdp_e2e.py",
+    "test_xdp_filter.py",
+]
 collect_ignore = COMPILED if os.environ.get("CORTEN_PURE") else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from corten.core.chance import Chance
+from corten.core.clock import NEVER
 from corten.core.frame import CHECKSUM_GOOD, ReceiveBatch, TransmitBatch
 from corten.driver.fault import Fault, Faults
 from corten.driver.pipe import Pipe
@@ -29,7 +30,7 @@ def pushed(faults: Faults, seed: int = 1) -> tuple[Fault, Pipe]:
 def test_without_faults_everything_passes_in_order() -> None:
     fault, _ = pushed(Faults())
     assert receive_all(fault, 0) == FRAMES
-    assert fault.next_deadline() == -1
+    assert fault.next_deadline() == NEVER
 
 
 def test_drop_takes_about_its_share() -> None:

@@ -187,6 +187,28 @@ def test_without_the_right_it_says_which(space: Namespace) -> None:
     assert "run as root" in space.command([sys.executable, "-c", script])
 
 
+@pytest.mark.parametrize("kind", ["tap", "tun"])
+def test_a_device_of_ones_own_needs_no_capability(space: Namespace, kind: str) -> None:
+    """What `corten check` says that root should do once is enough, even with a short queue."""
+    space.ip("tuntap", "add", "dev", "own", "mode", kind, "multi_queue", "user", str(os.geteuid()))
+    space.ip("address", "add", "10.9.0.1/24", "dev", "own")
+    space.ip("link", "set", "own", "up")
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m", "corten"]
+    link = f"{kind}:own,address=10.9.0.2/24"
+    assert " 0% " in space.command([*without, "ping", "10.9.0.1", "-c", "2", "--link", link])
+
+
+def test_mtu_is_the_devices_own_where_nothing_is_said(space: Namespace) -> None:
+    space.ip("tuntap", "add", "dev", "own", "mode", "tap", "multi_queue")
+    space.ip("link", "set", "own", "mtu", "4000")
+    with space.inside():
+        for name, asked, mtu in (("own", 0, 4000), ("own", 1400, 1400), ("new", 0, 1500)):
+            device = open_device(Wanted("tap", name, mtu=asked))
+            assert device.mtu == mtu
+            assert f"mtu {mtu} " in space.ip("link", "show", name)
+            device.close()
+
+
 def test_a_single_queue_device_is_refused(space: Namespace) -> None:
     space.ip("tuntap", "add", "dev", "single", "mode", "tap")
     with space.inside(), pytest.raises(CortenError, match="no multi-queue TAP"):

@@ -13,7 +13,7 @@ def test_the_shortest_link() -> None:
     assert (link.driver, link.name, link.addresses) == ("tap", "", ["10.0.2.2/24"])
     assert link.hosts == ["10.0.2.1/24"]
     assert (link.mtu, link.gateways, link.workers, link.cpus, link.offload) == (
-        1500,
+        0,
         [],
         0,
         [],
@@ -32,6 +32,7 @@ def test_every_option() -> None:
         name="corten0",
         addresses=["10.0.2.2/24", "10.0.3.2/24"],
         hosts=["10.0.2.9/24"],
+        asks_host=True,
         mtu=9000,
         gateways=["10.0.2.1"],
         mac="02:00:00:00:00:0a",

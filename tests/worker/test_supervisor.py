@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from corten.endpoint.error import CortenError
-from corten.worker.supervisor import Seat, Supervisor
+from corten.worker.supervisor import Seat, Supervisor, last_word
 
 pytestmark = pytest.mark.slow
 CPU = min(os.sched_getaffinity(0))
@@ -150,3 +151,16 @@ def test_a_report_comes_while_it_runs() -> None:
     assert run(supervisor, (0.6, terminate)) == 0
     assert reports
     board.close()
+
+
+def test_the_last_words_of_one_who_did_not_listen() -> None:
+    """A worker that fails before it has read that it leads: the reason is still heard."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    ours.send(b"you lead")
+    theirs.send(b"no such file")
+    theirs.close()
+    assert last_word(ours) == b"no such file"
+    assert last_word(ours) == b""
+    ours.close()
+    assert last_word(ours) == b""
