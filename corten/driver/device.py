@@ -34,6 +34,7 @@ class Wanted:
     mtu: int = 0  # 0: the device's own
     offload: bool = True
     options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
+    mac: str = ""  # the station's hardware address, if the link says one
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corten.driver.device import Device, Queue, Wanted
-from corten.driver.option import Option
+from corten.driver.option import Option, choice, number
 
 if TYPE_CHECKING:
     from corten.driver.driver import Driver
@@ -37,6 +37,16 @@ KINDS: dict[str, Kind] = {
     "tap": Kind("tap_device", "tap", has_host=True, mtu=1500),
     "tun": Kind(
         "tap_device", "tap", is_ethernet=False, has_stations=False, has_host=True, mtu=1500
+    ),
+    "packet": Kind(
+        "packet_device",
+        "packet",
+        needs_name=True,
+        options={
+            "silence": choice("auto", "on", "off"),
+            "qdisc": choice("on", "bypass"),
+            "ring": number(1, 256),
+        },
     ),
 }
 

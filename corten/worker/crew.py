@@ -106,6 +106,7 @@ class StackCrew(Crew):
                 link.mtu,
                 link.offload,
                 link.options,
+                link.mac,
             )
         )
         device.changed = partial(self._changed, len(self.devices))
