@@ -10,7 +10,7 @@ stand in a small memory beside the rings, which outlives a worker:
 
 * Received slots are given back in order. Before the first is, the position after the last is
   written down, and how many they are; after the last, that none are left. A successor begins at
-  the first of them that is still ours: it may see frames again, and misses none.
+  the first of those that are still ours without a gap: it may see frames again, and misses none.
 * Frames to send are marked in order, then the position is written down, and only then is the kernel
   told. A successor goes on behind whatever is marked from the position that it finds; one slot
   stays free always, so that this has an end.
@@ -128,15 +128,15 @@ class PacketRing:
 
     @cython.ccall
     def resume_receive(self, state: Arena) -> cython.Py_ssize_t:
-        """Where a reader begins that finds `state`."""
+        """Where a reader begins that finds `state`, which it mends."""
         saved: cython.ulonglong = load_acquire(state, RECEIVE_STATE_AT)
         slots: cython.ulonglong = self.slots
         index: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, (saved >> 8) % slots)
         count: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, (saved & 0xFF) % slots)
-        k: cython.Py_ssize_t
-        for k in range(count, 0, -1):
-            if self.word(self.after(index, -k)) & USER:
-                return self.after(index, -k)
+        while count > 0 and self.word(self.after(index, -1)) & USER:
+            index = self.after(index, -1)
+            count -= 1
+        store_release(state, RECEIVE_STATE_AT, cython.cast(cython.ulonglong, index) << 8)
         return index
 
     # -- sending ----------------------------------------------------------------------------

@@ -47,13 +47,14 @@ def cut_datagrams(frame: bytes, size: int) -> list[bytes]:
     """The datagrams of an Ethernet frame that carries several of `size` octets, the last one of
     what is left; none where there is anything else in it."""
     ip_at = network_at(frame)
-    kind = frame[ip_at - 2 : ip_at]
-    udp_at = 0
-    if kind == b"\x08\x00" and frame[ip_at + 9 : ip_at + 10] == bytes([_UDP]):
-        udp_at = ip_at + (frame[ip_at] & 0xF) * 4
-    elif kind == b"\x86\xdd" and frame[ip_at + 6 : ip_at + 7] == bytes([_UDP]):
+    if size <= 0 or len(frame) < ip_at + 20 + _UDP_LEN:
+        return []
+    first, udp_at = frame[ip_at], 0
+    if first >> 4 == 4 and frame[ip_at + 9] == _UDP:
+        udp_at = ip_at + (first & 0xF) * 4
+    elif first >> 4 == 6 and frame[ip_at + 6] == _UDP:
         udp_at = ip_at + 40
-    if size <= 0 or udp_at < ip_at + 20 or udp_at + _UDP_LEN > len(frame):
+    if udp_at < ip_at + 20 or udp_at + _UDP_LEN > len(frame):
         return []
     datagrams = []
     for i, at in enumerate(range(udp_at + _UDP_LEN, len(frame), size)):
