@@ -123,7 +123,8 @@ def open_device(wanted: Wanted) -> PacketDevice:
         for _ in range(wanted.queues):
             sockets.append(_open_socket(wanted.name))
         mtu, mac = _look_at(sockets[0], wanted)
-        configure({"refuse": wanted.ours})
+        if wanted.ours:
+            configure({"refuse": wanted.ours})
         rings = _sizes(mtu, wanted.offload, wanted.options.get("ring", RING_MIB))
         for end in sockets:
             _prepare(end, wanted, rings)
