@@ -140,9 +140,13 @@ class Packet(Driver):
     def fileno(self) -> int:
         return self._fd
 
+    def filenos(self) -> list[int]:
+        return [self._fd, self._receiver.timer] if self._fd >= 0 else []
+
     def close(self) -> None:
         """The memory goes with the last batch over it."""
         if self._fd >= 0:
+            self._receiver.close()
             os.close(self._fd)
             self._fd = -1
 

@@ -7,7 +7,8 @@ and keeps all of it in the socket's queue, from where it is read into an area be
 
 Rules. Slots of a burst are given back at the next one. What the kernel has taken out of a frame, a
 VLAN's tag, is put back; datagrams that it has put together are cut again. Whatever cannot be is
-dropped and counted. Compiled only: this file follows pointers, each with its length check on the
+dropped and counted. A device that goes down says so once, and nothing more when it is removed then:
+while it is down, a timer lets us look. Compiled only: this file follows pointers, each with its length check on the
 line above.
 """
 
@@ -45,6 +46,7 @@ if cython.compiled:
     from cython.cimports.corten.driver import packet_linux as linux
     from cython.cimports.libc.errno import EAGAIN, EINTR, errno
     from cython.cimports.libc.string import memcpy, memmove, memset
+    from cython.cimports.posix.unistd import read
 else:
     raise ImportError("corten.driver.packet runs compiled only: build it with `./dev build`")
 
@@ -69,6 +71,7 @@ if not cython.compiled:
     SOL_PACKET = 263
     PACKET_STATISTICS = 6
     PACKET_AUXDATA = 8
+    DOWN_LOOK_NS = 100_000_000  # how often a device that is down is looked at
     LOOK_EVERY = 64  # empty bursts in a row after which the socket is asked what is wrong
 
 
@@ -86,6 +89,8 @@ class PacketReceiver:
     _held: cython.Py_ssize_t  # slots of the last burst, not yet given back
     _area_used: cython.Py_ssize_t
     _empty: cython.uint  # bursts in a row that found nothing
+    _is_down: cython.bint
+    timer: cython.int  # readable now and then while the device is down
     dropped: cython.ulonglong
 
     def __init__(self, fd: int, name: str, state: Arena, ring: PacketRing) -> None:
@@ -98,8 +103,19 @@ class PacketReceiver:
         self._held = 0
         self._area_used = 0
         self._empty = 0
+        self._is_down = False
         self.dropped = 0
-        self.refuse_removed()
+        self._refuse_removed()
+        flags: cython.int = linux.TFD_CLOEXEC | linux.TFD_NONBLOCK
+        self.timer = linux.timerfd_create(linux.CLOCK_MONOTONIC, flags)
+        if self.timer < 0:
+            raise CortenError(f"link packet:{name}: no timer: {os.strerror(errno)}")
+
+    def close(self) -> None:
+        """Let go of the timer; the socket is the driver's."""
+        if self.timer >= 0:
+            os.close(self.timer)
+            self.timer = -1
 
     @cython.ccall
     def receive(self, batch: ReceiveBatch) -> cython.Py_ssize_t:
@@ -128,12 +144,11 @@ class PacketReceiver:
             self._at = ring.after(self._at, 1)
             seen += 1
         self._held = seen
-        if seen:
-            self._empty = 0
-        else:
-            self._empty += 1
-            if self._empty % LOOK_EVERY == 0:
-                self._take_whole(batch)
+        if seen == 0:
+            self._look(batch)
+        elif self._is_down:
+            self._set_down(False)
+        self._empty = 0 if seen else self._empty + 1
         if losing:
             self._count_lost()
         return batch.count - taken
@@ -190,7 +205,8 @@ class PacketReceiver:
         )
         if length < 0:
             if errno not in (EAGAIN, EINTR):
-                self.refuse_removed()  # else it is down: silence
+                self._refuse_removed()
+                self._set_down(True)
             return
         tags[0] = tags[1] = 0
         head = linux.CMSG_FIRSTHDR(cython.address(message))
@@ -305,8 +321,28 @@ class PacketReceiver:
         )
         self.dropped += counts[1]
 
-    @cython.ccall
-    def refuse_removed(self) -> cython.void:
+    @cython.cfunc
+    def _look(self, batch: ReceiveBatch) -> cython.void:
+        """Nothing came: now and then, see whether something is wrong."""
+        count: cython.ulonglong = 0
+        if self._is_down:
+            read(self.timer, cython.address(count), 8)
+            self._refuse_removed()
+        if self._is_down or self._empty % LOOK_EVERY == LOOK_EVERY - 1:
+            self._take_whole(batch)
+
+    @cython.cfunc
+    def _set_down(self, down: cython.bint) -> cython.void:
+        """The device is down, or up again: the timer runs, or does not."""
+        value = cython.declare(linux.itimerspec)
+        memset(cython.address(value), 0, cython.sizeof(value))
+        if down:
+            value.it_value.tv_nsec = value.it_interval.tv_nsec = DOWN_LOOK_NS
+        linux.timerfd_settime(self.timer, 0, cython.address(value), cython.NULL)
+        self._is_down = down
+
+    @cython.cfunc
+    def _refuse_removed(self) -> cython.void:
         """A device that is down may come up again; one that is gone does not."""
         address = cython.declare(cython.uint[8])  # struct sockaddr_ll: its second word is ifindex
         address_len: linux.socklen_t = cython.sizeof(address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import subprocess
@@ -386,6 +387,21 @@ def test_a_removed_device_ends_the_link(pair: Pair) -> None:
     with pytest.raises(CortenError, match="was removed"):
         open_queue(device.queue(0).own())
     device.close()
+
+
+def test_a_device_that_is_down_and_then_removed_ends_the_link(pair: Pair) -> None:
+    """Of the removal nothing tells but the driver's own timer."""
+    driver = pair.driver()
+    pair.ours.ip("link", "set", "wire", "down")
+    batch = driver.make_batch()
+    for _ in range(100):
+        driver.receive(batch)
+    pair.ours.ip("link", "delete", "wire")
+    ready, _, _ = select.select(driver.filenos(), [], [], 5.0)
+    assert ready
+    with pytest.raises(CortenError, match="was removed"):
+        driver.receive(batch)
+    driver.close()
 
 
 def test_a_closed_driver_takes_nothing(pair: Pair) -> None:
