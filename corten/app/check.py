@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from corten.app import check_packet
+
 NODE = "/dev/net/tun"
 _TUNSETIFF = 0x400454CA
 _TAP_FLAGS = 0x0002 | 0x1000 | 0x0100 | 0x4000  # IFF_TAP, NO_PI, MULTI_QUEUE, VNET_HDR
@@ -222,6 +224,7 @@ def findings() -> list[Finding]:
         _tap(try_tap(), node, space == 0),
         _sockets(try_socket()),
         _low_ports(try_low_port()),
+        *(Finding(*each) for each in check_packet.findings(try_namespace)),
     ]
 
 

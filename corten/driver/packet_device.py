@@ -120,8 +120,8 @@ def open_device(wanted: Wanted) -> PacketDevice:
         )
     sockets: list[socket.socket] = []
     try:
-        for _ in range(wanted.queues):
-            sockets.append(_open_socket(wanted.name))
+        # one after the other: what was opened is closed even if the next cannot be
+        sockets.extend(_open_socket(wanted.name) for _ in range(wanted.queues))
         mtu, mac = _look_at(sockets[0], wanted)
         if wanted.ours:
             configure({"refuse": wanted.ours})
@@ -310,7 +310,7 @@ def _positions() -> int:
 def _silence(wanted: Wanted) -> int:
     """The descriptor of the program that keeps the kernel out of it; -1: there is none."""
     how = wanted.options.get("silence", "auto")
-    if how == "off":
+    if how == "off" or not wanted.ours:  # of addresses that are learnt later nothing is known
         return -1
     try:
         return silence.attach(socket.if_nametoindex(wanted.name), wanted.ours)

@@ -8,8 +8,8 @@ and keeps all of it in the socket's queue, from where it is read into an area be
 Rules. Slots of a burst are given back at the next one. What the kernel has taken out of a frame, a
 VLAN's tag, is put back; datagrams that it has put together are cut again. Whatever cannot be is
 dropped and counted. A device that goes down says so once, and nothing more when it is removed then:
-while it is down, a timer lets us look. Compiled only: this file follows pointers, each with its length check on the
-line above.
+while it is down, a timer lets us look. Compiled only: this file follows pointers, each with its
+length check on the line above.
 """
 
 from __future__ import annotations

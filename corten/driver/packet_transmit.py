@@ -239,4 +239,3 @@ class PacketSender:
         self._arena.store(ring.place(self._at) + DATA_AT, data)
         self._mark(length)
         return True
-

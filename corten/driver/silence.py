@@ -58,7 +58,8 @@ def program(addresses: Iterable[str]) -> Assembly:
 
 
 def load(addresses: Iterable[str]) -> int:
-    """The program's descriptor. OSError where it may not be; CortenError on an unknown machine."""
+    """The program's descriptor; of one address at the least. OSError where it may not be;
+    CortenError on an unknown machine."""
     return load_program(SCHED_CLS, program(addresses), "corten_silence", attach=BPF_TCX_INGRESS)
 
 

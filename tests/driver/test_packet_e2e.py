@@ -204,7 +204,8 @@ def test_more_super_segments_than_a_burst_has_room_for(pair: Pair) -> None:
 def test_a_tag_is_put_back(pair: Pair, size: int) -> None:
     driver = pair.driver()
     tagged = ethernet(ipv4(6, tcp(bytes(size))), tag=0x602A)
-    pair.raw.send((PLAIN if size < 1000 else struct.pack("<BBHHHH", 1, 1, 58, 1448, 38, 16)) + tagged)
+    header = struct.pack("<BBHHHH", 1, 1, 58, 1448, 38, 16) if size > 1000 else PLAIN
+    pair.raw.send(header + tagged)
     assert received(driver, 1) == [tagged]
     driver.close()
 
@@ -483,7 +484,7 @@ def test_a_kernel_that_forwards_is_kept_silent(pair: Pair, silence: str) -> None
         ["ping", "-c", "3", "-i", "0.2", "-W", "1", "10.9.0.2"],
         capture_output=True,
         check=False,
-        preexec_fn=pair.theirs.preparation(),  # noqa: PLW1509  (the tests run no threads)
+        preexec_fn=pair.theirs.preparation(),
     )
     pair.raw.setblocking(False)
     frames = []

@@ -1,4 +1,4 @@
-"""Workers on packet sockets, the kernel at the other end of the wire: bytes, deaths, other stations."""
+"""Workers on packet sockets, the kernel at the other end: bytes, deaths, other stations."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def check_bytes(client: Client) -> None:
 
 @pytest.mark.parametrize("offload", ["on", "off"])
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_bytes_both_ways(
-    spaces: tuple[Namespace, Namespace], workers: int, offload: str
-) -> None:
+def test_bytes_both_ways(spaces: tuple[Namespace, Namespace], workers: int, offload: str) -> None:
     with serving(*spaces, f"{LINK},offload={offload}", workers=workers) as served:
         for size in ("56", "1400", "4000"):
             words = ["ping", "-c", "3", "-i", "0.05", "-W", "2", "-s", size, ADDRESS]
