@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from corten.app import check_tap, check_xdp
+from corten.app import check_packet, check_tap, check_xdp
 from corten.app.check_tap import NODE
 
 _CLONE_NEWUSER = 0x10000000
@@ -216,6 +216,7 @@ def findings() -> list[Finding]:
         _low_ports(try_low_port()),
         Finding(*check_tap.look_tun()),
         Finding(*check_tap.look_macvtap(try_network, try_namespace)),
+        *(Finding(*each) for each in check_packet.findings(try_namespace)),
         Finding(*check_xdp.look()),
     ]
 

@@ -36,6 +36,7 @@ class Wanted:
     options: dict[str, Any] = field(default_factory=dict)  # of its driver alone
     vlan: int = 0  # the tag of the stack's frames; 0: they have none
     asks_host: bool = False  # whether `hosts` were asked for, or are what is usual
+    mac: str = ""  # the station's hardware address, if the link says one
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corten.driver.device import Device, Queue, Wanted
-from corten.driver.option import Option, choice, power_of_two
+from corten.driver.option import Option, choice, number, power_of_two
 
 if TYPE_CHECKING:
     from corten.driver.driver import Driver
@@ -58,6 +58,16 @@ KINDS: dict[str, Kind] = {
             "copy": choice("auto", "on", "zero"),
             "ring": power_of_two(64, 16384),
             "checksum": choice("auto", "verify", "trust"),
+        },
+    ),
+    "packet": Kind(
+        "packet_device",
+        "packet",
+        needs_name=True,
+        options={
+            "silence": choice("auto", "on", "off"),
+            "qdisc": choice("on", "bypass"),
+            "ring": number(1, 256),
         },
     ),
 }

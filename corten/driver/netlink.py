@@ -5,6 +5,7 @@ what differs, so that a device prepared by somebody with the rights needs none f
 
 Request: name; queues, how many we hold; host, the addresses that the host's side shall have; ours,
 addresses that must not be the host's; mtu; queue_len; remove, addresses to take away instead.
+Or refuse alone: addresses that must not be the host's, where nothing is to be set up.
 Answer: {"undo": request or null} or {"error": one line}.
 """
 
@@ -26,6 +27,11 @@ class RefusedError(Exception):
 
 def configure(ip: Any, request: dict[str, Any]) -> dict[str, Any] | None:
     """Bring the device to what `request` says; the request that takes back what was added."""
+    if "refuse" in request:
+        present = _addresses(ip)
+        for text in request["refuse"]:
+            _refuse_taken(present, ipaddress.ip_interface(text).ip)
+        return None
     name = request["name"]
     index = ip.link_lookup(ifname=name)[0]
     if "remove" in request:
@@ -138,7 +144,7 @@ def main() -> None:
                 "setting it up needs CAP_NET_ADMIN: run as root, or prepare it with "
                 "`ip addr` and `ip link` first"
             )
-        answer = {"error": f"{request['name']}: {text}"}
+        answer = {"error": f"{request.get('name', 'netlink')}: {text}"}
     print(json.dumps(answer))
 
 

@@ -60,8 +60,9 @@ class GroupLinks:
                 link.mtu,
                 link.offload,
                 link.options,
-                link.vlan,
-                link.asks_host,
+                vlan=link.vlan,
+                mac=link.mac,
+                asks_host=link.asks_host,
             )
         )
         mac = link.mac or device.mac or link.made_mac()

@@ -111,7 +111,7 @@ class Xdp(Wire):
         self.client.close()
 
 
-WIRES: dict[str, type[Wire]] = {"tap": Tap, "xdp": Xdp}
+WIRES: dict[str, type[Wire]] = {"tap": Tap, "packet": Packet, "xdp": Xdp}
 
 
 def lay_veth(server: Namespace, client: Namespace, client_address: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from corten.core.arena import checksum_of
-from corten.driver.segment import cut
+from corten.driver.segment import cut, cut_datagrams, network_at
 
 ETHERNET4 = bytes(12) + b"\x08\x00"
 ETHERNET6 = bytes(12) + b"\x86\xdd"
@@ -59,3 +59,62 @@ def test_ipv6_lengths_and_checksums() -> None:
 def test_a_size_that_cannot_be_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="cannot cut"):
         cut(super_segment(4, bytes(10)), 34, size)
+
+
+def test_segments_keep_their_tag() -> None:
+    whole = super_segment(4, bytes(range(256)) * 8)
+    tagged = whole[:12] + b"\x81\0\0\x2a" + whole[12:]
+    assert network_at(tagged) == 18
+    plain = cut(whole, 34, 1000)
+    segments = cut(tagged, 38, 1000, network_at(tagged))
+    assert segments == [s[:12] + b"\x81\0\0\x2a" + s[12:] for s in plain]
+
+
+def datagrams(version: int, payload: bytes, tag: bytes = b"") -> bytes:
+    udp = b"\0\x35\0\x36" + (8 + len(payload)).to_bytes(2, "big") + b"\0\0"
+    if version == 4:
+        ip = bytearray.fromhex("4500000000070000401100000a0000010a000002")
+        return bytes(12) + tag + b"\x08\x00" + bytes(ip) + udp + payload
+    ip = bytearray.fromhex("6000000000001140") + bytes(31) + b"\1"
+    return bytes(12) + tag + b"\x86\xdd" + bytes(ip) + udp + payload
+
+
+@pytest.mark.parametrize("tag", [b"", b"\x81\0\0\x2a"])
+@pytest.mark.parametrize(("version", "ip_len"), [(4, 20), (6, 40)])
+def test_datagrams_are_complete_each(version: int, ip_len: int, tag: bytes) -> None:
+    payload = bytes(range(250)) * 10
+    found = cut_datagrams(datagrams(version, payload, tag), 1000)
+    ip_at = 14 + len(tag)
+    udp_at = ip_at + ip_len
+    assert b"".join(each[udp_at + 8 :] for each in found) == payload
+    assert [len(each) - udp_at - 8 for each in found] == [1000, 1000, 500]
+    for i, each in enumerate(found):
+        length = len(each) - udp_at
+        assert each[:ip_at] == datagrams(version, b"", tag)[:ip_at]
+        assert int.from_bytes(each[udp_at + 4 : udp_at + 6], "big") == length
+        pseudo = each[ip_at + (12 if version == 4 else 8) : udp_at]
+        pseudo += b"\0\x11" + length.to_bytes(2, "big")
+        assert checksum_of(pseudo + each[udp_at:]) == 0
+        if version == 4:
+            assert int.from_bytes(each[ip_at + 2 : ip_at + 4], "big") == 20 + length
+            assert int.from_bytes(each[ip_at + 4 : ip_at + 6], "big") == 7 + i
+            assert checksum_of(each[ip_at:udp_at]) == 0
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_is_no_datagram_is_not_cut(version: int) -> None:
+    whole = datagrams(version, bytes(100))
+    assert cut_datagrams(whole, 0) == []
+    assert cut_datagrams(super_segment(version, bytes(100)), 50) == []
+    for length in range(14 + (20 if version == 4 else 40) + 8):
+        assert cut_datagrams(whole[:length], 50) == []
+    assert cut_datagrams(whole[:14] + b"\x41" + whole[15:], 50) == []
+    assert cut_datagrams(bytes(200), 50) == []
+
+
+def test_a_checksum_of_zero_is_written_as_its_other_self() -> None:
+    """0 would say that there is none (RFC 768)."""
+    plain = cut_datagrams(datagrams(4, bytes(2)), 2)[0]
+    (sum_now,) = [int.from_bytes(plain[40:42], "big")]
+    zero = cut_datagrams(datagrams(4, sum_now.to_bytes(2, "big")), 2)[0]
+    assert zero[40:42] == b"\xff\xff"
