@@ -154,4 +154,9 @@ class Packet(Driver):
 def open_queue(queue: Queue) -> Packet:
     """The driver of a worker's queue."""
     values = queue.values
-    return Packet(queue.fds, queue.name, values["receive"], values["transmit"], values["offload"])
+    sizes = (values["receive"], values["transmit"])
+    try:
+        return Packet(queue.fds, queue.name, *sizes, values["offload"])
+    except CortenError:
+        os.close(queue.fds[0])
+        raise

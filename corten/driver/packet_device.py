@@ -31,7 +31,9 @@ logger = logging.getLogger("corten")
 
 QUEUES_MAX = 256  # sockets of one fanout group
 MTU_MIN = 576  # RFC 791: what every IPv4 host takes
-RING_MIB = 8  # of a receive ring, where nothing else is said
+# of a receive ring, where nothing else is said: a breath may send 16,384 frames, and where the peer
+# is this very machine each may be acknowledged before the breath ends
+RING_MIB = 32
 BLOCK_LEN = 1 << 20
 STATE_LEN = 128  # as in `corten.driver.packet_ring`
 BUFFER_LEN = 32 << 20  # for frames in the kernel: super-segments that wait, and what is being sent

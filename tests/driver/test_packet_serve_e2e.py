@@ -182,6 +182,13 @@ def test_two_stacks_in_one_vlan(spaces: tuple[Namespace, Namespace]) -> None:
             other.close()
 
 
+def test_a_station_of_its_own(spaces: tuple[Namespace, Namespace]) -> None:
+    server, client = spaces
+    with serving(server, client, f"{LINK},mac=02:00:00:00:00:77") as served:
+        check_bytes(served.call())
+        assert "lladdr 02:00:00:00:00:77" in client.ip("neigh", "show", ADDRESS)
+
+
 def test_a_device_that_is_removed_ends_the_server(spaces: tuple[Namespace, Namespace]) -> None:
     server, client = spaces
     with serving(server, client, LINK, workers=2) as served:

@@ -160,6 +160,12 @@ def test_a_kernel_link() -> None:
         ("tap,address=10.0.0.2/24,dad=maybe", "on, optimistic or off"),
         ("tap,address=10.0.0.2/24,acd=maybe", "on or off"),
         ("kernel,address=localhost", "no IP address"),
+        ("packet,address=10.0.0.2/24", "write packet:NAME"),
+        ("packet:a,address=10.0.0.2/24,host=10.0.0.1", "configured elsewhere"),
+        ("packet:a,address=10.0.0.2/24,silence=yes", "is auto, on or off"),
+        ("packet:a,address=10.0.0.2/24,qdisc=off", "is on or bypass"),
+        ("packet:a,address=10.0.0.2/24,ring=0", "a number from 1 to 256"),
+        ("tap,address=10.0.0.2/24,ring=8", "no option 'ring'"),
     ],
 )
 def test_every_mistake_is_one_line(text: str, says: str) -> None:
@@ -169,6 +175,13 @@ def test_every_mistake_is_one_line(text: str, says: str) -> None:
     assert says in message
     assert repr(text) in message
     assert "\n" not in message
+
+
+def test_a_link_on_a_device_of_the_kernels() -> None:
+    link = parse_link("packet:eth0,address=10.0.2.2/24,silence=on,qdisc=bypass,ring=16")
+    assert (link.driver, link.name, link.mtu, link.hosts) == ("packet", "eth0", 0, [])
+    assert link.options == {"silence": "on", "qdisc": "bypass", "ring": 16}
+    assert parse_link("packet:eth0,address=10.0.2.2/24").options == {}
 
 
 def test_a_link_that_configures_itself() -> None:
