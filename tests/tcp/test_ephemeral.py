@@ -8,13 +8,18 @@ import cython
 import pytest
 
 from corten.core.chance import Chance
+from corten.core.toeplitz import DEFAULT_KEY
+from corten.endpoint.connection import Connection
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from corten.ip.exchange import Exchange
-from corten.ip.steering import EPHEMERAL_COUNT, EPHEMERAL_FIRST
+from corten.ip.rss import Rss
+from corten.ip.spread import Spread
+from corten.ip.steering import EPHEMERAL_COUNT, EPHEMERAL_FIRST, Steering
 from corten.sim.script import Trace
 from corten.stack.stack import Stack
 from corten.tcp.ephemeral import EphemeralPorts
+from corten.wire.ipv4 import PROTOCOL_TCP
 
 
 def stack(secret: bytes = b"k" * 32, seed: int = 1) -> Stack:
@@ -97,3 +102,58 @@ def test_what_another_worker_may_hold_is_passed_over() -> None:
     made.add_interface("t0", "02:00:00:00:00:01", ["10.0.0.1/8"])
     with pytest.raises(CortenError, match="no free local port"):
         made.connect("10.0.0.2", 80, Handler)
+
+
+# -- where the link's steering is known ----------------------------------------------------------
+
+QUEUES = 4
+
+
+def place_of(steering: Steering, connection: Connection) -> int:
+    """Whose queue the answers of a connection come out of."""
+    path = connection.path
+    return steering.worker_of(
+        PROTOCOL_TCP,
+        path.remote_high,
+        path.remote_low,
+        connection.peer[1],
+        path.local_high,
+        path.local_low,
+        connection.local[1],
+    )
+
+
+@pytest.mark.parametrize(
+    "steering",
+    [
+        Rss(2, DEFAULT_KEY, [i % QUEUES for i in range(128)], ["tcp4", "tcp6"]),
+        Spread(2, [k * 0x9E37_79B9_7F4A_7C15 & 2**64 - 1 for k in range(1, 11)], QUEUES),
+    ],
+)
+@pytest.mark.requirement("RFC 6056 3.3.4")
+def test_answers_come_to_the_worker_that_opened(steering: Steering) -> None:
+    made = stack()
+    made.interfaces[0].steering = steering
+    opened = [made.connect("10.0.0.2", 80, Handler) for _ in range(300)]
+    opened += [made.connect(f"10.2.0.{k}", 443, Handler) for k in range(1, 200)]
+    assert {place_of(steering, connection) for connection in opened} == {2}
+    ports = [connection.local[1] for connection in opened[:300]]
+    assert len(set(ports)) == 300
+    turns = {(b - a) % EPHEMERAL_COUNT for a, b in pairwise(ports)}
+    assert max(turns) < 256  # in turn, still: each is used again as late as can be
+
+
+def test_where_ones_own_are_taken_any_other_is_better_than_none() -> None:
+    """The one port that leads here is ours already."""
+
+    class Narrow(Steering):
+        def begin(self, *flow: int) -> int:
+            return 1
+
+        def port(self, turn: int) -> int:
+            return 4000
+
+    made = stack()
+    made.interfaces[0].steering = Narrow(0)
+    first, second = (made.connect("10.0.0.2", 80, Handler).local[1] for _ in range(2))
+    assert first == 4000 and second not in (0, 4000)

@@ -201,3 +201,13 @@ def test_processors() -> None:
     assert parse_cpus("0") == [0]
     assert parse_cpus("0-2,5") == [0, 1, 2, 5]
     assert parse_cpus("1+1+0-1") == [1, 0]
+
+
+@pytest.mark.parametrize("driver", ["tap", "tun"])
+def test_who_chooses_the_queue_is_an_option_of_tap_and_tun(driver: str) -> None:
+    link = parse_link(f"{driver},address=10.0.0.2/24,steering=learnt")
+    assert link.options == {"steering": "learnt"}
+    with pytest.raises(CortenError, match="steering=magic: is auto, program or learnt"):
+        parse_link(f"{driver},address=10.0.0.2/24,steering=magic")
+    with pytest.raises(CortenError, match="no option .steering."):
+        parse_link("kernel,address=127.0.0.1,steering=auto")
