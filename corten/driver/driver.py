@@ -24,7 +24,7 @@ class Driver:
 
     offload_checksum: cython.bint  # transmit completes checksums (`TransmitBatch.needs_checksum`)
     offload_segmentation: cython.bint  # transmit cuts super-segments (`needs_segmentation`)
-    has_deadlines: cython.bint  # it holds frames until they are due: `advance`, `next_deadline`
+    has_deadlines: cython.bint  # writable; it holds frames: `advance` and `next_deadline` are asked
     received: cython.ulonglong  # frames
     transmitted: cython.ulonglong  # frames
     transmit_dropped: cython.ulonglong  # frames that the wire refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from corten.core.chance import Chance
+from corten.core.clock import NEVER
 from corten.core.frame import ReceiveBatch, TransmitBatch
 from corten.driver.driver import Driver
 from corten.stack.stack import Stack
@@ -56,3 +57,43 @@ def test_waiting_input_comes_before_timers() -> None:
 
 def test_timers_do_not_starve_under_a_flood() -> None:
     assert breaths_until_due(10_000) == BEHIND_MAX + 1
+
+
+class Held(Driver):
+    """A link that holds a frame until an instant."""
+
+    def __init__(self, due: int, has_deadlines: bool) -> None:
+        super().__init__()
+        self.has_deadlines = has_deadlines
+        self.due = due
+        self.told: list[int] = []
+
+    def advance(self, now: int) -> None:
+        self.told.append(now)
+
+    def next_deadline(self) -> int:
+        return self.due
+
+    def receive(self, batch: ReceiveBatch) -> int:
+        return 0
+
+    def transmit(self, batch: TransmitBatch) -> int:
+        return batch.count
+
+
+def test_a_wire_that_holds_frames_is_told_the_time_and_asked_for_its_own() -> None:
+    stack = Stack(Chance(1), b"k" * 32)
+    breath = Breath(stack)
+    held, plain = Held(5_000, True), Held(1, False)
+    for number, wire in enumerate((held, plain)):
+        interface = stack.add_interface(
+            f"link{number}", "02:00:00:00:00:02", [f"10.0.{number}.2/24"]
+        )
+        breath.add_wire(wire, interface)
+    for now in (1_000, 2_000):
+        breath.breathe(now)
+    assert (held.told, plain.told) == ([1_000, 2_000], [])
+    assert breath.next_deadline() == 5_000
+    held.due = NEVER
+    stack.call_later(1, print)
+    assert 2_000 < breath.next_deadline() < NEVER
