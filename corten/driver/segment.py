@@ -1,4 +1,4 @@
-"""Cut a TCP super-segment into segments, for a wire that will not (RFC 9293, 3.7.1).
+"""What a wire leaves undone: cut a TCP super-segment (RFC 9293, 3.7.1), complete a checksum.
 
 The slow path of a fallback: plain bytes in, plain bytes out, complete checksums.
 """
@@ -10,6 +10,15 @@ from corten.core.arena import checksum_of
 _ETHERNET_LEN = 14
 _FIN_PSH = 0x09
 _CWR = 0x80
+
+
+def complete(frame: bytes, start: int, offset: int) -> bytes:
+    """`frame` with the checksum field at `start + offset`, which holds the pseudo-header's sum,
+    made complete over all from `start` on. No UDP checksum is zero (RFC 768)."""
+    whole = bytearray(frame)
+    sum_ = checksum_of(frame[start:]) or 0xFFFF
+    whole[start + offset : start + offset + 2] = sum_.to_bytes(2, "big")
+    return bytes(whole)
 
 
 def cut(frame: bytes, transport_at: int, size: int) -> list[bytes]:

@@ -87,10 +87,12 @@ class Worker(Loop):
 
     def renew(self, index: int, values: dict[str, Any], fds: list[int]) -> None:
         """A link's far side came or went: its driver goes on with another queue."""
-        driver: Driver = self._breath.wires[index].driver
+        wire = self._breath.wires[index]
+        driver: Driver = wire.driver
         for fd in driver.filenos():
             self._epoll.unregister(fd)
         driver.renew(values, fds)
+        wire.interface.set_offload(driver.offload_checksum, driver.offload_segmentation)
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
 
@@ -185,7 +187,7 @@ class Worker(Loop):
         """One breath without waiting; when the next is due (nanoseconds, `NEVER`: on an event)."""
         self._poll(0)
         now = time.monotonic_ns() if now is None else now
-        if self._breath.breathe(now):
+        if self._breath.breathe(now) or self._breath.is_ready():
             return now
         return self.stack.next_deadline()
 
