@@ -62,7 +62,9 @@ class Signaller:
     def _write(fd: int) -> None:
         """silent: a full count wakes its reader as well, and what is no eventfd wakes nobody."""
         with suppress(OSError):
-            if select.select([], [fd], [], 0)[1]:
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            if poll.poll(0) == [(fd, select.POLLOUT)]:
                 os.write(fd, _ONE)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ if not cython.compiled:
     VLAN = 0x8100
 
 
-@cython.cfunc
+@cython.ccall
 def flow_hash(
     memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
 ) -> cython.uint:

@@ -429,7 +429,7 @@ class Memif(Driver):
         self._let_go()
         sizes, places = values["regions"], values["receiving"]
         self.offload_checksum = self.offload_segmentation = bool(values["offload"])
-        self._home[:] = memoryview(bytearray(FLOWS))
+        self._home = memoryview(bytearray(FLOWS))
         self._fds = fds[len(sizes) : len(sizes) + len(places)]
         self._waking = fds[len(sizes) + len(places) :]
         try:
