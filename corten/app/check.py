@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corten.app import check_packet, check_tap, check_xdp
+from corten.app.check_memif import try_memif
 from corten.app.check_tap import NODE
 
 _CLONE_NEWUSER = 0x10000000
@@ -204,6 +205,15 @@ def _low_ports(number: int) -> Finding:
     return Finding(what, False, remark, "sudo sysctl net.ipv4.ip_unprivileged_port_start=0")
 
 
+def _memif(missing: str, number: int) -> Finding:
+    what = "driver memif: shared memory with another process, without privileges"
+    if not missing:
+        return Finding(what, True)
+    remark = f"no {missing.removeprefix('an ').removeprefix('a ')}: {os.strerror(number)}"
+    remedy = "sudo mount -t proc proc /proc" if missing.startswith("/proc") else ""
+    return Finding(what, False, remark, remedy or "a container's policy forbids it")
+
+
 def findings() -> list[Finding]:
     """Everything that was looked at; the third is whether the default driver works."""
     node = try_node()
@@ -218,6 +228,7 @@ def findings() -> list[Finding]:
         Finding(*check_tap.look_macvtap(try_network, try_namespace)),
         *(Finding(*each) for each in check_packet.findings(try_namespace)),
         Finding(*check_xdp.look()),
+        _memif(*try_memif()),
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corten.driver.device import Device, Queue, Wanted
-from corten.driver.option import Option, choice, number, power_of_two
+from corten.driver.option import Option, choice, number, power_of_two, text
 
 if TYPE_CHECKING:
     from corten.driver.driver import Driver
@@ -68,6 +68,21 @@ KINDS: dict[str, Kind] = {
             "silence": choice("auto", "on", "off"),
             "qdisc": choice("on", "bypass"),
             "ring": number(1, 256),
+        },
+    ),
+    "memif": Kind(
+        "memif_device",
+        "memif",
+        is_path=True,
+        needs_name=True,
+        mtu=1500,
+        options={
+            "role": choice("server", "client"),
+            "id": number(0, 2**32 - 1),
+            "secret": text(24),
+            "rings": number(1, 64),  # pairs
+            "size": number(3, 14),  # log2 of a ring's slots
+            "buffer": number(256, 65600),  # octets
         },
     ),
 }

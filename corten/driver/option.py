@@ -44,8 +44,19 @@ def choice(*words: str) -> Option:
     return read
 
 
-def switch(text: str) -> bool:
+def text(most: int) -> Option:
+    """At most so many octets."""
+
+    def read(value: str) -> str:
+        if len(value.encode()) > most:
+            raise ValueError(f"has more than {most} octets")
+        return value
+
+    return read
+
+
+def switch(value: str) -> bool:
     """on or off."""
-    if text not in ("on", "off"):
+    if value not in ("on", "off"):
         raise ValueError("is on or off")
-    return text == "on"
+    return value == "on"

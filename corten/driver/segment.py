@@ -1,4 +1,5 @@
-"""Cut a super-segment into segments, or datagrams out of one frame (RFC 9293 3.7.1, UDP_SEGMENT).
+"""What a wire leaves undone: cut a super-segment into segments, or datagrams out of one frame
+(RFC 9293 3.7.1, UDP_SEGMENT); complete a checksum.
 
 The slow path of a fallback: plain bytes in, plain bytes out, complete checksums.
 """
@@ -20,6 +21,15 @@ _UDP = 17
 def network_at(frame: bytes) -> int:
     """Where the IP header of an Ethernet frame is: behind its tag, if it has one."""
     return _ETHERNET_LEN + (_TAG_LEN if frame[12:14] == _TAG_TYPE else 0)
+
+
+def complete(frame: bytes, start: int, offset: int) -> bytes:
+    """`frame` with the checksum field at `start + offset`, which holds the pseudo-header's sum,
+    made complete over all from `start` on. No UDP checksum is zero (RFC 768)."""
+    whole = bytearray(frame)
+    sum_ = checksum_of(frame[start:]) or 0xFFFF
+    whole[start + offset : start + offset + 2] = sum_.to_bytes(2, "big")
+    return bytes(whole)
 
 
 def cut(frame: bytes, transport_at: int, size: int, ip_at: int = _ETHERNET_LEN) -> list[bytes]:

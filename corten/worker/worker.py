@@ -149,6 +149,7 @@ class Worker(Loop):
             self._epoll.unregister(fd)
         driver.renew(values, fds)
         wire.interface.steering = steering_of(values)
+        wire.interface.set_offload(driver.offload_checksum, driver.offload_segmentation)
         for fd in driver.filenos():
             self._epoll.register(fd, select.EPOLLIN)
 
@@ -259,7 +260,7 @@ class Worker(Loop):
         """One breath without waiting; when the next is due (nanoseconds, `NEVER`: on an event)."""
         self._poll(0)
         now = time.monotonic_ns() if now is None else now
-        if self._breath.breathe(now):
+        if self._breath.breathe(now) or self._breath.is_ready():
             return now
         return self._breath.next_deadline()
 

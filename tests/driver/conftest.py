@@ -7,6 +7,7 @@ import os
 COMPILED = [
     "test_tap_e2e.py",
     "test_macvtap_e2e.py",
+    "test_memif_e2e.py",
     "test_packet_e2e.py",
     "test_xdp_e2e.py",
     "test_xdp_filter.py",
