@@ -133,8 +133,10 @@ class Leases(DatagramHandler):
 
     def on_datagram(self, endpoint: Endpoint, data: bytes, peer: tuple[str, int]) -> None:
         for link in self.clients:
-            taken = link.client.receive(data)
-            if taken and peer[1] == SERVER_PORT:
+            # to whom an offer is may be another worker's question: whoever asked knows its number
+            ours = link.client.is_for(data)
+            link.client.receive(data)
+            if ours and peer[1] == SERVER_PORT:
                 copy = copied_frame(link.interface.mac, link.interface.vlan, data, peer[0])
                 self.worker.tell_others(link.interface.index, copy)
 
