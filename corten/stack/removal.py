@@ -92,9 +92,7 @@ def leave(
 
 
 @cython.cfunc
-def forget(
-    host: TcpHost, udp: UdpHost, fragments: Reassembly, interface: Interface
-) -> cython.void:
+def forget(host: TcpHost, udp: UdpHost, fragments: Reassembly, interface: Interface) -> cython.void:
     """Second step: nothing refers to the link any more."""
     for address, _ in interface.lost:  # it was lost in between
         end_flows(host, udp, address.high, address.low, OSError(ENODEV, interface.name), False)

@@ -191,9 +191,7 @@ class Stack:
         index = self.routes.next_index() if index < 0 else index
         chance = self.host.chance.fork(index)
         station = mac if ethernet else "00:00:00:00:00:00"
-        interface = Interface(
-            name, index, station, addresses, self.counters, mtu, gateway, chance
-        )
+        interface = Interface(name, index, station, addresses, self.counters, mtu, gateway, chance)
         interface.set_offload(offload_checksum, offload_segmentation)
         if not ethernet:
             interface.set_bare()

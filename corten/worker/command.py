@@ -160,7 +160,9 @@ class Commands:
         for crew in self._crews:
             if seat in crew.seats:
                 if not crew.counters:
-                    raise CortenError(f"worker {seat.index} serves the kernel's sockets: no counters")
+                    raise CortenError(
+                        f"worker {seat.index} serves the kernel's sockets: no counters"
+                    )
                 counted = crew.counters[crew.seats.index(seat)].snapshot()
                 answer({"ok": True, "counters": counted})
 
@@ -270,9 +272,7 @@ class Commands:
         with self._change(answer) as done:
             self._detach(crew, held, "asked by corten ctl", lambda: done({"ok": True}))
 
-    def _detach(
-        self, crew: StackCrew, held: Held, why: str, then: Callable[[], object]
-    ) -> None:
+    def _detach(self, crew: StackCrew, held: Held, why: str, then: Callable[[], object]) -> None:
         """Take a link from every worker; its device is closed when the last has let it go."""
         crew.links.take_off(held)
 

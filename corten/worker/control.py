@@ -274,7 +274,9 @@ def _is_ours(directory: str) -> bool:
         found = os.lstat(directory)
     except OSError:  # silent: it is not there
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    return (
+        stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    )
 
 
 def _sockets(directory: str) -> list[str]:

@@ -104,10 +104,8 @@ class Leases(DatagramHandler):
         self.clients: list[LinkClient] = []
         self.endpoint: Endpoint | None = None
 
-    def add(
-        self, interface: Any, leads: bool, known: tuple[Lease, float] | None = None
-    ) -> None:
-        """Begin on one more link. `known`: the lease that a worker before us had, and since when."""
+    def add(self, interface: Any, leads: bool, known: tuple[Lease, float] | None = None) -> None:
+        """Begin on one more link. `known`: the lease of a worker before us, and since when."""
         if self.endpoint is None:
             self.endpoint = self.worker.bind(CLIENT_PORT, self)
         client = LinkClient(self, interface, leads)

@@ -113,7 +113,9 @@ class GroupLinks:
         kept = [each for each in held.link.addresses if each.partition("/")[0] != text]
         if len(kept) == len(held.link.addresses):
             known = ", ".join(held.link.addresses) or "none"
-            raise CortenError(f"{text} was not given to link {held.name} by hand: those are {known}")
+            raise CortenError(
+                f"{text} was not given to link {held.name} by hand: those are {known}"
+            )
         if not kept and not held.link.dhcp and not held.link.slaac:
             raise CortenError(f"{text} is the last address of its link: remove-link {held.name}")
         without = replace(held.link, addresses=kept)

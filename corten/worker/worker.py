@@ -22,8 +22,8 @@ from corten.core.chance import Chance
 from corten.core.clock import NEVER
 from corten.core.counter import Counters
 from corten.core.spin import Spin
-from corten.driver.driver import Driver
 from corten.dhcp.lease import Lease
+from corten.driver.driver import Driver
 from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
@@ -114,9 +114,7 @@ class Worker(Loop):
         # not in this breath: what the two have still to say leaves at its end
         self.stack.call_soon(self.stack.call_soon, self._forget, interface, why, then)
 
-    def _forget(
-        self, interface: Interface, why: str, then: Callable[[], object] | None
-    ) -> None:
+    def _forget(self, interface: Interface, why: str, then: Callable[[], object] | None) -> None:
         self.stack.remove_interface(interface, why)
         driver = self._breath.remove_wire(interface)
         for fd in driver.filenos():

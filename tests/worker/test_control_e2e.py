@@ -1,4 +1,4 @@
-"""`corten ctl` against servers on real TAPs: links, addresses and workers that come and go in use."""
+"""`corten ctl` and servers on real TAPs: links, addresses and workers that come and go in use."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def space() -> Iterator[Namespace]:
 class Controlled(Served):
     """A server with a control socket, and `corten ctl` for it."""
 
-    def __init__(self, space: Namespace, where: Path, links: list[str] | None = None, **options: Any):
+    def __init__(
+        self, space: Namespace, where: Path, links: list[str] | None = None, **options: Any
+    ) -> None:
         self.space = space
         self.path = str(where / "s")
         super().__init__(space, links, control=self.path, quiet=True, **options)
@@ -98,7 +100,7 @@ def ctl(space: Namespace, *words: str, code: int = 0, **environment: str) -> str
         text=True,
         check=False,
         timeout=60,
-        preexec_fn=space.preparation(),  # noqa: PLW1509  (it only enters a namespace)
+        preexec_fn=space.preparation(),
         env={**os.environ, **environment},
     )
     assert done.returncode == code, done.stdout + done.stderr
@@ -204,7 +206,7 @@ def _echo(space: Namespace, words: list[str], runtime: Path) -> Iterator[subproc
         [sys.executable, *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        preexec_fn=space.preparation(),  # noqa: PLW1509  (it only enters a namespace)
+        preexec_fn=space.preparation(),  # noqa: PLW1509  (no thread runs by now)
         env={**os.environ, "XDG_RUNTIME_DIR": str(runtime)},
     )
     try:
@@ -335,7 +337,7 @@ def test_a_worker_is_restarted_and_nobody_is_refused(space: Namespace, tmp_path:
         busy.send("/3000000")  # it reads slowly: the worker waits for it
         with Traffic(space) as traffic:
             time.sleep(0.2)
-            said = served.ctl("restart", "0")
+            said = served.ask("restart", worker=0)
             assert kept.ask("/500000") == pattern(500_000)
             time.sleep(0.3)
         assert traffic.errors == []
@@ -343,7 +345,7 @@ def test_a_worker_is_restarted_and_nobody_is_refused(space: Namespace, tmp_path:
         assert goes.socket.recv(10) == b"", "what was idle is closed in good order"
         status = {each["index"]: each for each in served.status()["workers"]}
         assert status[0]["pid"] != old and status[0]["starts"] == 2
-        assert said == f"worker 0 is process {status[0]['pid']} now\n"
+        assert said == {"ok": True, "worker": 0, "pid": status[0]["pid"]}
         assert (status[1]["pid"], status[1]["starts"]) == (kept_pid, 1)
         assert status[0]["leads"]
         assert kept.ask("/pid").split()[1] == b"1"
