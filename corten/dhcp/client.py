@@ -262,6 +262,14 @@ class DhcpClient:
             return True
         return False
 
+    def is_for(self, octets: bytes) -> bool:
+        """Whether it is an answer to our station, whichever of its workers has asked."""
+        try:
+            reply = parse_dhcp(octets)
+        except DhcpMalformed:
+            return False  # silent: `receive` is told the same
+        return reply.op == REPLY_OP and reply.mac == self.mac and self.state != STOPPED
+
     def _server(self) -> str:
         return self._offer.server if self._offer is not None else ""
 

@@ -89,7 +89,7 @@ class StackCrew(Crew):
         self.links = GroupLinks(group.workers, self._changed)
         self.wakes: list[int] = []
         # of a worker without supervisor: what to do when it begins; answers what to do at its end
-        self.attended: Callable[[Any], Callable[[], object]] = lambda worker: lambda: None
+        self.attended: Callable[[Any], Callable[[], object]] = lambda _: lambda: None
         alone = group.workers == 1
         self.shared = SharedMemory(1, _LITTLE, _LITTLE) if alone else SharedMemory(group.workers)
         try:
@@ -150,7 +150,7 @@ class StackCrew(Crew):
                 exchange.clear()
         wake = os.dup(self.wakes[place])
         worker = Worker(job.secret, job.config, seat.index, exchange, counters, wake)
-        ended: Callable[[], object] = lambda: None
+        ended: Callable[[], object] | None = None
         try:
             for held in self.links.held:
                 attachment = self.links.attachment(held, place)
@@ -172,7 +172,8 @@ class StackCrew(Crew):
             orders.begin()
             worker.serve(job.busy_poll, job.drain_seconds, spin_us=job.spin_us)
         finally:
-            ended()
+            if ended is not None:
+                ended()
             worker.close()
 
 

@@ -105,7 +105,7 @@ class Leases(DatagramHandler):
         self.endpoint: Endpoint | None = None
 
     def add(self, interface: Any, leads: bool, known: tuple[Lease, float] | None = None) -> None:
-        """Begin on one more link. `known`: the lease that a worker before us had, and since when."""
+        """Begin on one more link. `known`: the lease of a worker before us, and since when."""
         if self.endpoint is None:
             self.endpoint = self.worker.bind(CLIENT_PORT, self)
         client = LinkClient(self, interface, leads)
@@ -131,8 +131,10 @@ class Leases(DatagramHandler):
 
     def on_datagram(self, endpoint: Endpoint, data: bytes, peer: tuple[str, int]) -> None:
         for link in self.clients:
-            taken = link.client.receive(data)
-            if taken and peer[1] == SERVER_PORT:
+            # to whom an offer is may be another worker's question: whoever asked knows its number
+            ours = link.client.is_for(data)
+            link.client.receive(data)
+            if ours and peer[1] == SERVER_PORT:
                 copy = copied_frame(link.interface.mac, link.interface.vlan, data, peer[0])
                 self.worker.tell_others(link.interface.index, copy)
 

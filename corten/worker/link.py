@@ -318,7 +318,7 @@ _OF_ETHERNET = ("mac", "arp", "neighbour", "vlan", "dad", "acd", "stable")
 
 
 def with_address(link: Link, value: str, name: str) -> Link:
-    """A running link with one address more, the last one. CortenError, one line, if it cannot be."""
+    """A running link with one address more, its last. CortenError, one line, if it cannot be."""
     more = replace(link, addresses=list(link.addresses))
     text = f"{name} with {value}"
     try:

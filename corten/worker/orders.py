@@ -90,7 +90,7 @@ class Orders:
             if self._seat.control is None:
                 self._seat.take_answer({"answer": number, **answer})
             else:
-                self._seat.tell(answer=number, **answer)
+                self._seat.tell(None, answer=number, **answer)
 
         for word in ORDERS & message.keys():
             try:

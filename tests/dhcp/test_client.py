@@ -376,3 +376,18 @@ def test_a_lease_that_was_over_is_asked_for_again() -> None:
     after.until(4002.0)
     assert after.asked() == [DISCOVER, REQUEST]
     assert after.sent[0][1].address(REQUESTED_ADDRESS) == OFFERED
+
+
+def test_an_offer_to_a_fellow_is_for_the_station_though_not_for_this_client() -> None:
+    """It may reach the queue of a worker that has not asked, which passes it to whoever has."""
+    case = Case(leads=False)
+    asked = DhcpMessage(REPLY_OP, 77, MAC)
+    offer = case.reply(asked, OFFER)
+    assert case.client.is_for(offer)
+    assert not case.client.receive(offer)
+    other = DhcpMessage(REPLY_OP, 77, MAC + 1, yiaddr=OFFERED)
+    other.options = {MESSAGE_TYPE: bytes([OFFER])}
+    assert not case.client.is_for(emit_dhcp(other))
+    assert not case.client.is_for(b"nonsense")
+    case.client.stop()
+    assert not case.client.is_for(offer)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import ICMP, IP
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.inet import TCP
+from scapy.layers.l2 import ARP
+from scapy.packet import Packet
 
 from corten.core.arena import Memory
 from corten.endpoint.handler import Handler
@@ -13,8 +14,10 @@ from corten.ip.teaching import TAUGHT_LEN, TAUGHT_MAX, learn, taught
 from tests.stack.link import OURS, PEER, SECOND, Link, arp
 
 
-def echo(source: str = "10.0.0.1", mac: str = PEER) -> Ether:
-    return Ether(src=mac, dst=OURS) / IP(src=source, dst="10.0.0.2") / ICMP()
+def syn(link: Link, address: str = "10.0.0.1") -> list[Packet]:
+    """What leaves when the link's stack begins to speak to a station."""
+    link.stack.connect(address, 80, Handler)
+    return link.breath()
 
 
 def teach(teacher: Link, learner: Link) -> None:
@@ -32,8 +35,8 @@ def test_the_successor_answers_without_asking() -> None:
     teacher, learner = Link(resolve=True), Link(resolve=True)
     teacher.breath(arp())
     teach(teacher, learner)
-    (reply,) = learner.breath(echo())
-    assert ICMP in reply and reply.dst == PEER
+    (sent,) = syn(learner)
+    assert TCP in sent and sent.dst == PEER
     assert entries(learner) == {1: (REACHABLE, int(PEER.replace(":", ""), 16))}
 
 
@@ -44,15 +47,14 @@ def test_it_counts_as_reachable_no_longer_than_for_the_teacher() -> None:
     (here,), (there,) = (link.interface.neighbours.entries() for link in (teacher, learner))
     assert here.fresh_until == there.fresh_until
     learner.now = here.fresh_until + SECOND
-    sent = learner.breath(echo())
+    sent = syn(learner)
     assert any(ARP in frame and frame.dst == PEER for frame in sent), "verified, by unicast"
-    assert any(ICMP in frame for frame in sent), "and in use meanwhile"
+    assert any(TCP in frame for frame in sent), "and in use meanwhile"
 
 
 def test_static_and_unknown_stations_are_not_told() -> None:
     teacher = Link(neighbours={"10.0.0.9": PEER}, resolve=True)
-    teacher.stack.connect("10.0.0.5", 80, Handler)
-    teacher.breath()
+    syn(teacher, "10.0.0.5")
     assert {state for state, _ in entries(teacher).values()} >= {STATIC}
     assert taught(teacher.interface) == []
 
@@ -61,12 +63,11 @@ def test_what_is_known_already_stays_and_what_waits_leaves() -> None:
     teacher, learner = Link(resolve=True), Link(resolve=True)
     teacher.breath(arp(), arp(psrc="10.0.0.7", hwsrc="02:00:00:00:00:07"))
     learner.breath(arp(hwsrc="02:00:00:00:00:99"))
-    learner.stack.connect("10.0.0.7", 80, Handler)
-    (request,) = learner.breath()
+    (request,) = syn(learner, "10.0.0.7")
     assert ARP in request
     teach(teacher, learner)
-    (syn,) = learner.breath()
-    assert syn.dst == "02:00:00:00:00:07"
+    (sent,) = learner.breath()
+    assert sent.dst == "02:00:00:00:00:07"
     assert entries(learner)[1] == (REACHABLE, 0x020000000099)
     learner.breath(after=2 * SECOND)
     assert learner.count("neighbour_unreachable") == 0

@@ -6,9 +6,8 @@ import errno
 from typing import Any
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.l2 import ARP, Ether
-from scapy.packet import Packet
 
 from corten.core.frame import ReceiveBatch
 from corten.endpoint.datagram import DatagramHandler
@@ -98,9 +97,8 @@ def test_the_listener_stays_and_serves_what_is_added() -> None:
     t = Trace(check=False).established()
     remove(t)
     t.heard()
-    t.port = t.host.attach(
-        t.link, f"{t.here}/24", "02:00:00:00:00:01", neighbours={THERE: THERE_MAC}
-    )
+    known = {THERE: THERE_MAC}
+    t.port = t.host.attach(t.link, f"{t.here}/24", "02:00:00:00:00:01", neighbours=known)
     assert t.port.interface.index == 1, "the number of a removed link is not used again soon"
     t.breathe()
     t.use(4000).stack_port = 80
@@ -207,19 +205,11 @@ def test_what_waits_for_a_station_or_for_room_is_dropped() -> None:
 
 def test_fragments_are_forgotten() -> None:
     link = Link()
-    (first, *_) = frames_of(
-        Ether(src=PEER, dst=OURS) / IP(src="10.0.0.1", dst="10.0.0.2") / UDP() / (b"f" * 3000)
-    )
-    link.breath(first)
+    (first, *_) = fragment(IP(src="10.0.0.1", dst="10.0.0.2") / UDP() / (b"f" * 3000), 1000)
+    link.breath(Ether(src=PEER, dst=OURS) / first)
     assert len(link.stack.fragments) == 1
     gone(link)
     assert link.stack.leaks() == []
-
-
-def frames_of(frame: Packet) -> list[Packet]:
-    from scapy.layers.inet import fragment
-
-    return [Ether(src=PEER, dst=OURS) / part for part in fragment(frame[IP], 1000)]
 
 
 def test_a_ping_hears_that_no_answer_will_come() -> None:

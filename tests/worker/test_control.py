@@ -64,6 +64,7 @@ class House:
         self.loop = Loop()
         self.asked: list[dict[str, Any]] = []
         self.kept: list[Answer] = []
+        self.ends: list[socket.socket] = []
         self.control = Control(path, self.loop, self.do)
 
     def do(self, request: dict[str, Any], answer: Answer) -> None:
@@ -81,10 +82,16 @@ class House:
 
     def client(self) -> socket.socket:
         end = socket.socket(socket.AF_UNIX)
+        self.ends.append(end)
         end.settimeout(2.0)
         end.connect(self.control.path)
         self.loop.turn(0.01)
         return end
+
+    def close(self) -> None:
+        self.control.close()
+        for end in self.ends:
+            end.close()
 
     def say(self, end: socket.socket, data: bytes) -> bytes:
         end.sendall(data)
@@ -104,7 +111,7 @@ class House:
 def house(tmp_path: Path) -> Iterator[House]:
     made = House(str(tmp_path / "control.sock"))
     yield made
-    made.control.close()
+    made.close()
 
 
 def line(**message: object) -> bytes:
@@ -321,6 +328,6 @@ def test_a_server_that_ends_is_said(house: House) -> None:
     server = Server(house.control.path)
     house.loop.turn(0.01)
     house.control.close()
-    with pytest.raises(CortenError, match="ended before it answered|Broken pipe"):
+    with pytest.raises(CortenError, match=r"ended before it answered|Broken pipe"):
         server.ask("status")
     server.close()

@@ -1,9 +1,11 @@
-"""`corten ctl` against servers on real TAPs: links, addresses and workers that come and go in use."""
+"""`corten ctl` and servers on real TAPs: links, addresses and workers that come and go in use."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
+import io
 import json
 import os
 import signal
@@ -21,6 +23,8 @@ from typing import Any
 import pytest
 
 from bench.namespace import Namespace
+from corten.app.ctl import Server
+from corten.cli import main
 from tests.netns import ROOT, Client, namespace, pattern
 from tests.worker.test_serve_e2e import TAP, Served, call, workers_of
 
@@ -40,7 +44,7 @@ class Controlled(Served):
 
     def __init__(
         self, space: Namespace, where: Path, links: list[str] | None = None, **options: Any
-    ):
+    ) -> None:
         self.space = space
         self.path = str(where / "s")
         super().__init__(space, links, control=self.path, quiet=True, **options)
@@ -48,16 +52,37 @@ class Controlled(Served):
     def ctl(self, *words: str, code: int = 0) -> str:
         return ctl(self.space, "--control", self.path, *words, code=code)
 
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.ctl("status", "--json"))
-        return found
+    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
+        """The same without a process for it."""
+        server = Server(self.path)
+        try:
+            return server.ask(command, **arguments)
+        finally:
+            server.close()
 
-    def counters(self) -> dict[str, dict[str, int]]:
-        found: dict[str, dict[str, int]] = json.loads(self.ctl("counters", "--json"))
-        return found
+    def status(self) -> dict[str, Any]:
+        return self.ask("status")
+
+    def counters(self) -> list[dict[str, int]]:
+        indices = [each["index"] for each in self.status()["workers"] if each["counters"]]
+        return [self.ask("counters", worker=index)["counters"] for index in indices]
 
     def links(self) -> dict[str, list[str]]:
         return {link["name"]: link["addresses"] for link in self.status()["links"]}
+
+    def wait_for_the_same_frames(self) -> None:
+        """What the stacks have counted is every frame that the drivers brought, and no other; they
+        are asked one after the other, and a frame may come in between."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            status = self.status()
+            counted = sum(w["counters"].get("frames_in", 0) for w in status["workers"])
+            links = [link for link in status["links"] if "figures" in link]
+            figures = [each for link in links for each in link["figures"].values()]
+            if counted == sum(received for received, _, _ in figures):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{counted} counted, {figures} received")
 
     def wait_for_starts(self, starts: list[int]) -> None:
         until = time.monotonic() + 10
@@ -80,6 +105,15 @@ def ctl(space: Namespace, *words: str, code: int = 0, **environment: str) -> str
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
+
+
+def main_says(*words: str) -> str:
+    """What the command says to a wrong call; it ends with exit code 2."""
+    heard = io.StringIO()
+    with contextlib.redirect_stderr(heard), pytest.raises(SystemExit) as caught:
+        main(["ctl", *words])
+    assert caught.value.code == 2
+    return heard.getvalue()
 
 
 def ended(client: Client) -> None:
@@ -107,10 +141,8 @@ def test_status_is_right(space: Namespace, tmp_path: Path, workers: int) -> None
         (tap, kernel) = status["links"]
         assert (tap["name"], tap["driver"], tap["queues"]) == ("corten0", "tap", workers)
         assert tap["addresses"] == ["10.9.0.2"] and kernel["addresses"] == ["127.0.0.1"]
-        received = sum(each["counters"]["frames_in"] for each in stacks)
-        assert received == sum(figures[0] for figures in tap["figures"].values())
-        counted = served.counters()
-        assert sum(c["connections_accepted"] for c in counted.values()) >= workers
+        served.wait_for_the_same_frames()
+        assert sum(each["connections_accepted"] for each in served.counters()) >= workers
         assert f"server {status['pid']}" in served.ctl("status", "--interval", "0.1")
         assert "frames_in" in served.ctl("counters", "0")
 
@@ -140,9 +172,10 @@ def test_wrong_calls_are_one_line_and_change_nothing(space: Namespace, tmp_path:
     with Controlled(space, tmp_path) as served:
         before = served.links()
         for words, says in refused:
-            said = served.ctl(*words, code=2)
+            said = main_says("--control", served.path, *words)
             assert says in said
             assert said.startswith("corten: ") and said.count("\n") == 1
+        assert "no link 'nope'" in served.ctl("remove-link", "nope", code=2)
         assert served.links() == before
         assert "two" not in space.ip("link", "show")
         assert call(space).ask("/100") == pattern(100)
@@ -173,7 +206,7 @@ def _echo(space: Namespace, words: list[str], runtime: Path) -> Iterator[subproc
         [sys.executable, *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        preexec_fn=space.preparation(),  # noqa: PLW1509  (it only enters a namespace)
+        preexec_fn=space.preparation(),  # noqa: PLW1509  (no thread runs by now)
         env={**os.environ, "XDG_RUNTIME_DIR": str(runtime)},
     )
     try:
@@ -227,7 +260,7 @@ def test_who_takes_a_dead_workers_seat_serves_the_links_of_then(
             assert found == {b"0", b"1"}
         served.ctl("add-link", "tap:three,address=10.9.2.2/24")  # all agree on its number
         assert call(space, "10.9.2.2").ask("/5000") == pattern(5000)
-        assert all(each["hand_over_stale"] == 0 for each in served.counters().values())
+        assert all(each["hand_over_stale"] == 0 for each in served.counters())
 
 
 def test_addresses_that_come_and_go(space: Namespace, tmp_path: Path) -> None:
@@ -304,7 +337,7 @@ def test_a_worker_is_restarted_and_nobody_is_refused(space: Namespace, tmp_path:
         busy.send("/3000000")  # it reads slowly: the worker waits for it
         with Traffic(space) as traffic:
             time.sleep(0.2)
-            said = served.ctl("restart", "0")
+            said = served.ask("restart", worker=0)
             assert kept.ask("/500000") == pattern(500_000)
             time.sleep(0.3)
         assert traffic.errors == []
@@ -312,7 +345,7 @@ def test_a_worker_is_restarted_and_nobody_is_refused(space: Namespace, tmp_path:
         assert goes.socket.recv(10) == b"", "what was idle is closed in good order"
         status = {each["index"]: each for each in served.status()["workers"]}
         assert status[0]["pid"] != old and status[0]["starts"] == 2
-        assert said == f"worker 0 is process {status[0]['pid']} now\n"
+        assert said == {"ok": True, "worker": 0, "pid": status[0]["pid"]}
         assert (status[1]["pid"], status[1]["starts"]) == (kept_pid, 1)
         assert status[0]["leads"]
         assert kept.ask("/pid").split()[1] == b"1"
@@ -345,12 +378,12 @@ def test_a_successor_knows_its_fellows_neighbours(space: Namespace, tmp_path: Pa
     """It answers who was known already, and asks nobody."""
     with Controlled(space, tmp_path, workers=2) as served:
         workers_of(space, 2)
-        asked = sum(each["arp_requests_out"] for each in served.counters().values())
+        asked = sum(each["arp_requests_out"] for each in served.counters())
         for index in (1, 0):
             served.ctl("restart", str(index), "--now")
             for _ in range(20):
                 assert call(space).ask("/10") == pattern(10)
-        after = served.counters().values()
+        after = served.counters()
         # one announcement of whoever leads now is no request that is counted
         assert sum(each["arp_requests_out"] for each in after) == asked
 
@@ -404,7 +437,7 @@ def test_the_set_of_queues_changes_under_load(space: Namespace, tmp_path: Path) 
             for queue in queues:
                 os.close(queue)
         assert [client.ask("/pid") for client in clients] == owners
-        counted = served.counters().values()
+        counted = served.counters()
         assert all(each["tcp_no_connection"] == 0 for each in counted)
         assert all(each["connections_reset"] == 0 for each in counted)
         status = served.status()
@@ -412,9 +445,9 @@ def test_the_set_of_queues_changes_under_load(space: Namespace, tmp_path: Path) 
         handed = sum(each["handed_over"] for each in workers)
         received = sum(each["frames_in"] for each in workers)
         assert 0 < handed < received
-        assert status["handed_over_share"] == handed / received
-        taken = sum(figures[0] for link in status["links"] for figures in link["figures"].values())
-        assert taken == received, "every frame that a driver brought, and no other"
+        said = json.loads(served.ctl("status", "--json"))
+        assert 0 < said["handed_over_share"] < 1
+        served.wait_for_the_same_frames()
 
 
 # -- waiting -----------------------------------------------------------------------------------
@@ -426,7 +459,7 @@ def test_a_worker_that_spins_serves_and_sleeps_when_nothing_comes(
 ) -> None:
     with Controlled(space, tmp_path, [link], spin_us=200) as served:
         client = call(space, served.ready[0])
-        for _ in range(300):
+        for _ in range(100):
             assert client.ask("/10") == pattern(10)
         (worker,) = served.status()["workers"]
         time.sleep(0.3)

@@ -267,9 +267,8 @@ def test_the_share_is_of_frames_from_the_wire(house: House) -> None:
     assert house.counter(0, "frames_in") == received[0]
     assert house.counter(0, "handed_in") >= arrived
     # what a filter let through by mistake goes on to nobody, and is no frame of worker 0's wire
-    house.workers[0].stack.receive(
-        house.now, house.workers[0].wires[0].interface, batch_of(b"x"), 2
-    )
+    worker = house.workers[0]
+    worker.stack.receive(house.now, worker.wires[0].interface, batch_of(b"x"), 2)
     assert house.counter(0, "handed_over") == 0
     assert house.counter(0, "frames_in") == received[0]
 
