@@ -47,6 +47,7 @@ class Node(Worker):
         self.names.given = list(name_servers or [])
         self._is_turning = False
         self._timer: Any = None
+        self._detach: Callable[[], object] = lambda: None  # from an asyncio loop
 
     def add(
         self, wire: Any, addresses: list[str], *, ethernet: bool = False, mac: str = "", **more: Any
@@ -62,7 +63,7 @@ class Node(Worker):
         index = len(self.stack.interfaces)
         interface = self.stack.add_interface(
             f"link{index}",
-            mac or f"02:00:00:00:{os.urandom(1).hex()}:{index & 0xFF:02x}",
+            mac or (b"\x02" + os.urandom(5)).hex(":"),
             addresses,
             offload_checksum=driver.offload_checksum,
             offload_segmentation=driver.offload_segmentation,
@@ -105,8 +106,6 @@ class Node(Worker):
             if seconds != 0.0:
                 break
         self._timer = None if seconds is None else loop.call_later(seconds, self._turn_within, loop)
-
-    _detach: Callable[[], object] = staticmethod(lambda: None)
 
     def close(self) -> None:
         """Reset every connection, close the links. Calling it again does nothing."""
