@@ -93,9 +93,10 @@ class Packet(Wire):
 
 class Xdp(Wire):
     """As `Packet`, with four queues, and the server's kernel on the same device: its address is
-    the next one."""
+    the next one. The rings hold what a TAP's queue does: the client's kernel acknowledges every
+    second frame at once, and there are many."""
 
-    link = f"xdp:{NAME},address={ADDRESS}/24"
+    link = f"xdp:{NAME},address={ADDRESS}/24,ring=8192"
 
     def __init__(self, space: Namespace) -> None:
         self.server = space
