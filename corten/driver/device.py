@@ -73,7 +73,7 @@ class Device:
         """Let `keeper` watch the device's own descriptors, where it has any."""
 
     def add_address(self, text: str) -> None:
-        """The stack has one more address ("10.0.3.2/24") here: for a device that filters by them."""
+        """The stack has an address more ("10.0.3.2/24") here: for a device that filters by them."""
 
     def remove_address(self, text: str) -> None:
         """The stack has an address ("10.0.3.2") no more."""
