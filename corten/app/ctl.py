@@ -60,6 +60,10 @@ class Server:
                 self._text += data
         except TimeoutError:
             raise CortenError(f"{self.path}: no answer within {seconds:g} s") from None
+        except ConnectionError:
+            raise CortenError(
+                f"{self.path}: the server has let go: it ended, or is not ours"
+            ) from None
         except OSError as error:
             raise CortenError(f"{self.path}: {error.strerror}") from None
         line, _, self._text = self._text.partition(b"\n")

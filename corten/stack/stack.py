@@ -256,7 +256,7 @@ class Stack:
     def remove_address(
         self, interface: Interface, address: str, why: str = "taken back", tells: bool = False
     ) -> None:
-        """An address ("10.0.3.2") is ours no more; connections from it end. `tells`: peers hear it."""
+        """An address ("10.0.3.2") is ours no more; what has it ends. `tells`: peers hear."""
         high, low = parse_address(address)
         own: Address | None = interface.own(high, low)
         if own is not None and tells:

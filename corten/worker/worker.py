@@ -41,6 +41,7 @@ from corten.worker.steering import steering_of
 Factory = Callable[[], Handler]
 
 DRAIN_SECONDS = 5.0
+FRESH_SECONDS = 1.0  # in which a connection that has begun is expected to ask for something
 BREATHS_A_POLL = 32  # busy breaths between two looks at the other descriptors
 _DRAIN_STEP = 0.02  # seconds between looks at who has finished
 _PATIENCE_S = 60.0  # the longest sleep
@@ -367,20 +368,24 @@ class Worker(Loop):
             return
         self._draining = True
         self.stack.host.exchange.is_leaving = True
-        self._drain_on(time.monotonic() + seconds)
+        now = time.monotonic()
+        self._drain_on(now + seconds, now + min(seconds, FRESH_SECONDS))
 
-    def _drain_on(self, until: float) -> None:
-        """Close whoever has nothing left to say, until nobody is left or the time is over."""
+    def _drain_on(self, until: float, spared_until: float = 0.0) -> None:
+        """Close whoever has nothing left to say, until nobody is left or the time is over. Until
+        `spared_until` not those that have just begun, and are about to ask for something."""
         unfinished = 0
+        spares = time.monotonic() < spared_until
         for each in self.stack.connections():
             connection: Connection = each
-            if connection.queued_len() == 0 and connection.ready_len() == 0:
+            is_spared = spares and connection.info()["received_octets"] == 0
+            if connection.queued_len() == 0 and connection.ready_len() == 0 and not is_spared:
                 connection.close()
             unfinished += connection.info()["state"] not in _FINISHED
         if not unfinished or time.monotonic() >= until:
             self.on_drained()
             return
-        self.call_later(_DRAIN_STEP, self._drain_on, until)
+        self.call_later(_DRAIN_STEP, self._drain_on, until, spared_until)
 
     def close(self) -> None:
         """Reset every connection, close the links. Calling it again does nothing."""
