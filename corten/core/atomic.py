@@ -1,8 +1,8 @@
 """Loads and stores of words that two processes, or the kernel, share. Its `.pxd` is handwritten.
 
 What one side wrote before `store_release(word)` is there for the other once `load_acquire` shows it
-that word (C11, 7.17.3). A word has 64 bits, or 32 or 16 where the name says so, in the machine's own
-byte order and aligned; a wrong or unaligned offset raises IndexError.
+that word (C11, 7.17.3). A word has 64 bits, or 32 or 16 where the name says so, in the machine's
+own byte order and aligned; a wrong or unaligned offset raises IndexError.
 
 Compiled, these are the compiler's atomic built-ins. Here is the plain twin: one aligned store of
 eight octets (or two), which no CPU tears, in the order the CPU gives to plain stores (on x86 the

@@ -209,5 +209,5 @@ def test_who_chooses_the_queue_is_an_option_of_tap_and_tun(driver: str) -> None:
     assert link.options == {"steering": "learnt"}
     with pytest.raises(CortenError, match="steering=magic: is auto, program or learnt"):
         parse_link(f"{driver},address=10.0.0.2/24,steering=magic")
-    with pytest.raises(CortenError, match="no option .steering."):
+    with pytest.raises(CortenError, match="no option 'steering'"):
         parse_link("kernel,address=127.0.0.1,steering=auto")
