@@ -61,9 +61,7 @@ class Server:
         except TimeoutError:
             raise CortenError(f"{self.path}: no answer within {seconds:g} s") from None
         except ConnectionError:
-            raise CortenError(
-                f"{self.path}: the server has let go: it ended, or is not ours"
-            ) from None
+            raise CortenError(f"{self.path}: the server let go of us") from None
         except OSError as error:
             raise CortenError(f"{self.path}: {error.strerror}") from None
         line, _, self._text = self._text.partition(b"\n")
