@@ -34,7 +34,7 @@ from corten.endpoint.error import CortenError
 logger = logging.getLogger("corten")
 
 MTU = 1500
-RING_LOG2 = 10
+RING_LOG2 = 13  # as many frames as wait for a TAP: a thousand connections answer at once
 BUFFER_LEN = 2048
 PENDING_MAX = 4  # clients that have not said all yet
 RETRY_NS = 200_000_000  # between two attempts of a client
@@ -123,6 +123,10 @@ class Peer:
         """The other side learns of it even if a child still has a copy of the descriptor."""
         with suppress(OSError):  # silent: it may be closed on the other side
             self.end.shutdown(socket.SHUT_RDWR)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close our copies; the other side learns of nothing while there are others."""
         self.end.close()
         for fd in self.control.layout.fds():
             with suppress(OSError):  # silent: closed is closed
@@ -205,6 +209,11 @@ class MemifDevice(Device):
             self._said = why
             logger.warning("link memif:%s: no connection: %s", self.name, why)
 
+    def let_go(self) -> None:
+        if self._peer is not None:
+            self._peer.let_go()
+            self._peer = None
+
     def close(self) -> None:
         if self._peer is not None:
             self._peer.control.refuse("closed")
@@ -250,6 +259,13 @@ class MemifServer(MemifDevice):
         if peer in self._pending:
             self._pending.remove(peer)
         super()._drop(peer)
+
+    def let_go(self) -> None:
+        super().let_go()
+        for peer in self._pending:
+            peer.let_go()
+        self._pending = []
+        self._listener.close()
 
     def close(self) -> None:
         super().close()
@@ -396,6 +412,14 @@ class MemifClient(MemifDevice):
         if self._trying is peer:
             self._trying = None
         super()._drop(peer)
+
+    def let_go(self) -> None:
+        super().let_go()
+        if self._trying is not None:
+            self._trying.let_go()
+            self._trying = None
+        os.close(self._timer)
+        self._timer = -1
 
     def close(self) -> None:
         super().close()

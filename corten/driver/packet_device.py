@@ -102,8 +102,11 @@ class PacketDevice(Device):
         fds = [self.sockets[place].fileno(), self._states[place]]
         return Queue("packet", self.name, values, fds)
 
+    def let_go(self) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Memberships, rings and the program go with their descriptors."""
+        """Memberships, rings and the program go with their last descriptors."""
         for end in self.sockets:
             end.close()
         for fd in [*self._states, self._program]:

@@ -90,7 +90,11 @@ class XdpDevice(Device):
         except OSError as error:
             raise CortenError(f"xdp:{self.name}: {address}: {error.strerror}") from error
 
+    def let_go(self) -> None:
+        self.close()
+
     def close(self) -> None:
+        """The program goes with its last descriptor."""
         self._filter.close()
 
 

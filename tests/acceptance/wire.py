@@ -35,7 +35,6 @@ class Wire:
     """A server's side and a client's, of one namespace at first."""
 
     link = ""
-    has_offload = True  # whether offload=on is another thing than offload=off
 
     def __init__(self, space: Namespace) -> None:
         """Lay it. `space`: a new namespace, the caller's to close."""

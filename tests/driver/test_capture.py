@@ -174,7 +174,7 @@ def test_a_capture_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_remark_on_what_was_no_drop() -> None:
     assert remark(0) == remark(-1) == remark(9999) == ""
-    assert remark(47) == "handed_over: another worker's: given to it"
+    assert remark(47) == "handed_over: from the wire, and another worker's: given to it"
     assert remark(175).startswith("fragment_held: no drop")
 
 
