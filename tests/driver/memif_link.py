@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from corten.core.frame import ReceiveBatch, TransmitBatch
 from corten.driver import memif_device
@@ -31,8 +31,10 @@ class Keeper:
             for fd in self.functions:
                 poll.register(fd, select.POLLIN)
             ready = poll.poll(0)
-            for fd, _events in ready:
-                if function := self.functions.get(fd):
+            for fd, events in ready:
+                if events & select.POLLNVAL:
+                    self.functions.pop(fd, None)  # its device was closed
+                elif function := self.functions.get(fd):
                     function()
             if not ready:
                 return
@@ -40,7 +42,9 @@ class Keeper:
 
 
 class Link:
-    """Two devices, and a driver for each of their workers."""
+    """Two devices, and a driver for each of their workers. `close_all` at the end of a test."""
+
+    _open: ClassVar[list[Link]] = []
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Link:
         self.server = self.device("server", workers[0], offload[0], secret=secret)
         self.client: Device | None = None
         self.drivers: tuple[list[Memif], list[Memif]] = ([], [])
+        self._open.append(self)
         self.client_options = {"secret": secret, **options}
         if connect:
             self.client = self.device("client", workers[1], offload[1], **self.client_options)
@@ -100,6 +105,11 @@ class Link:
     def ends(self) -> tuple[Memif, Memif]:
         """The first worker of the server, and of the client."""
         return self.drivers[0][0], self.drivers[1][0]
+
+    @classmethod
+    def close_all(cls) -> None:
+        while cls._open:
+            cls._open.pop().close()
 
     def close(self) -> None:
         for driver in (*self.drivers[0], *self.drivers[1]):

@@ -92,7 +92,8 @@ def ended(control: Control, answer: list[m.Message]) -> str:
 
 def test_dpdks_client() -> None:
     machine = server()
-    for message, fds in RECORDED[:-1]:
+    for message, recorded in RECORDED[:-1]:
+        fds = list(recorded)
         assert tell(machine, message, fds) == [m.Ack()]
         assert fds == []
     assert not machine.is_connected
@@ -320,29 +321,25 @@ def test_a_server_out_of_order() -> None:
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 @pytest.mark.timeout(600)
 def test_random_conversations_harm_nothing(count: int) -> None:
-    """Messages that are almost right, in any order, with any descriptors."""
+    """Messages that are almost right, in almost the right order, with any descriptors."""
     chance = random.Random(count)
-    whole = [m.pack(message) for message, _ in RECORDED]
-    whole += [m.pack(each) for each in (m.Ack(), m.Hello(b"Corten workers=4"), m.Connected(b""))]
-    machines: list[Control] = []
+    clients = [message for message, _ in RECORDED]
+    servers = [m.Hello(b"Corten workers=1"), *[m.Ack()] * 4, m.Connected(b"")]
+    anything = [m.pack(message) for message in (*clients, *servers, m.Disconnect(0, b""))]
     connected = 0
-    for step in range(count):
-        if step % 8 == 0:
-            connected += sum(machine.is_connected for machine in machines)
-            machines = [Server(Identity(), Files()), Client(Identity(), 0, 8, 2048, build)]
-            for machine in machines:
-                machine.outgoing.clear()
-            data = whole[step % 8]
-        elif chance.random() < 0.7:
-            data = whole[step % 8 if chance.random() < 0.8 else chance.randrange(len(whole))]
-        else:
-            wild = bytearray(chance.choice(whole))
-            for _ in range(chance.randrange(1, 4)):
-                wild[chance.randrange(2, 20)] = chance.choice([0, 1, 0xFF, chance.randrange(256)])
-            data = bytes(wild)[: chance.choice([128, 128, 128, 127, 0])]
-        for machine in machines:
-            fds = [7] * chance.choice([0, 1, 1, 1, 3])
-            machine.receive(data, fds)
+    for step in range(count // 6):
+        listens = step % 2 == 0
+        machine = Server(Identity(), Files()) if listens else Client(Identity(), 0, 8, 2048, build)
+        for message in clients if listens else servers:
+            data = m.pack(message)
+            if chance.random() < 0.1:
+                data = chance.choice(anything)
+            if chance.random() < 0.1:
+                wild = bytearray(data)
+                for _ in range(chance.randrange(1, 4)):
+                    wild[chance.randrange(2, 20)] = chance.choice([0, 1, 0xFF, chance.randrange(256)])
+                data = bytes(wild)[: chance.choice([128, 128, 128, 127, 0])]
+            machine.receive(data, [7] * chance.choice([0, *[1] * 8, 3]))
             for text, own in machine.outgoing:
                 assert isinstance(m.unpack(text), m.Message)
                 assert all(fd >= 0 for fd in own)
@@ -350,4 +347,5 @@ def test_random_conversations_harm_nothing(count: int) -> None:
             for ring in (*machine.layout.c2s, *machine.layout.s2c):
                 region = machine.layout.regions[ring.region]
                 assert ring.offset + ring.length <= region.size
-    assert connected > count / 10_000
+        connected += machine.is_connected
+    assert count / 60 < connected < count / 6

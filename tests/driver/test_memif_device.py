@@ -22,11 +22,15 @@ from tests.driver.memif_link import Link, received, send
 FRAME = bytes(60)
 
 
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    Link.close_all()
+
+
 @pytest.fixture
-def link(tmp_path: Path) -> Iterator[Link]:
-    made = Link(tmp_path, connect=False)
-    yield made
-    made.close()
+def link(tmp_path: Path) -> Link:
+    return Link(tmp_path, connect=False)
 
 
 class Stranger:
@@ -77,7 +81,6 @@ def test_a_dead_servers_socket_is_replaced(tmp_path: Path) -> None:
     link = Link(tmp_path)
     send(link.ends[1], FRAME)
     assert received(link.ends[0]) == [FRAME]
-    link.close()
 
 
 def test_another_programs_socket_is_left_alone(tmp_path: Path) -> None:
@@ -85,7 +88,6 @@ def test_another_programs_socket_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(CortenError, match="in use by another program"):
         link.device("server", 1)
     assert os.path.exists(link.name)
-    link.close()
 
 
 def test_an_abstract_socket(tmp_path: Path) -> None:
@@ -147,7 +149,6 @@ def test_a_client_waits_for_a_server_and_comes_back(tmp_path: Path) -> None:
         link.keeper.turn()
         assert changes == ["client"]
         changes.clear()
-    link.close()
 
 
 def alive(client: object) -> set[int]:
@@ -176,7 +177,6 @@ def test_a_client_that_goes_makes_room_for_the_next(tmp_path: Path) -> None:
         assert received(link.ends[1]) == [FRAME]
     assert abs(len(os.listdir("/proc/self/fd")) - descriptors) <= 2
     stranger.end.close()
-    link.close()
 
 
 def test_a_wrong_secret_is_told_and_tried_again(
@@ -191,7 +191,6 @@ def test_a_wrong_secret_is_told_and_tried_again(
     assert [record.message for record in caplog.records].count(
         f"link memif:{link.name}: no connection: Incorrect secret"
     ) == 2, "each side says it once"
-    link.close()
 
 
 def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
