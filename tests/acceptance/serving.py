@@ -38,8 +38,9 @@ class Httpd:
         offload: str = "on",
         command: Sequence[str] = (),
         link: str = LINK,
+        client: Namespace | None = None,  # where the clients are, if elsewhere
     ) -> None:
-        self.client = space
+        self.client = client or space
         self.workers = workers
         last = (os.cpu_count() or 1) - 1
         self.cores = (0, last)

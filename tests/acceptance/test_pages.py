@@ -1,43 +1,43 @@
-"""Every page of the sample site, through curl, byte for byte; and a thousand connections."""
+"""Every page of the sample site over each wire, byte for byte; and a thousand connections."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.client import site_pages
-from bench.namespace import Namespace
-from bench.process import Process
-from tests.acceptance.serving import URL, Httpd, failed_under_load
+from tests.acceptance.wire import WIRES, Wire, laid
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-CURL = ["curl", "-sS", "--fail", "--noproxy", "*", "--max-time", "60"]
-CURL += ["--parallel", "--parallel-max", "16", "-K"]
+
+
+@pytest.fixture(params=list(WIRES))
+def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
+    with laid(request.param) as made:
+        yield made
 
 
 def digests(root: Path, pages: list[str]) -> dict[str, str]:
     return {page: hashlib.sha256((root / page).read_bytes()).hexdigest() for page in pages}
 
 
+def skip_the_same(wire: Wire, offload: str) -> None:
+    if offload == "off" and not wire.has_offload:
+        pytest.skip("this wire offloads nothing")
+
+
 @pytest.mark.parametrize("offload", ["on", "off"])
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_every_page(
-    space: Namespace, site: Path, tmp_path: Path, workers: int, offload: str
-) -> None:
+def test_every_page(wire: Wire, site: Path, tmp_path: Path, workers: int, offload: str) -> None:
+    skip_the_same(wire, offload)
     pages = site_pages(str(site))
     assert len(pages) == 500
-    config = tmp_path / "config"
-    lines = [f'url = "{URL}{page}"\noutput = "{tmp_path / page}"\n' for page in pages]
-    config.write_text("".join(lines), encoding="ascii")
-    with Httpd(space, site, workers=workers, offload=offload) as server:
+    with wire.httpd(site, workers, offload) as server:
         assert len(server.worker_pids()) == workers
-        client = Process([*CURL, str(config)], space, None)
-        try:
-            client.wait(50)
-        finally:
-            client.stop()
+        wire.fetch(pages, tmp_path)
     got = digests(tmp_path, pages)
     for page in pages:
         (tmp_path / page).unlink()
@@ -50,9 +50,10 @@ def test_every_page(
     [(1, 3.0), (2, 3.0), *(pytest.param(n, 30.0, marks=pytest.mark.soak) for n in (1, 2, 4))],
 )
 def test_a_thousand_connections_without_an_error(
-    space: Namespace, site: Path, workers: int, seconds: float, offload: str
+    wire: Wire, site: Path, workers: int, seconds: float, offload: str
 ) -> None:
-    with Httpd(space, site, workers=workers, offload=offload) as server:
-        assert failed_under_load(server, 1000, seconds, site_pages(str(site))) == 0
+    skip_the_same(wire, offload)
+    with wire.httpd(site, workers, offload) as server:
+        assert wire.failed(server, 1000, seconds, site_pages(str(site))) == 0
         assert len(server.worker_pids()) == workers
         assert "again" not in server.process.text()  # nobody died meanwhile
