@@ -18,9 +18,10 @@ import platform
 import select
 from contextlib import suppress
 
-_SYSCALLS = {"x86_64": (206, 207, 208, 209), "aarch64": (0, 1, 4, 2)}  # setup, destroy, get, submit
-_PENDING = 64  # requests whose end was not fetched yet
-_EVENT_LEN = 32  # struct io_event
+_SYSCALLS = {"x86_64": (206, 207, 209), "aarch64": (0, 1, 2)}  # io_setup, io_destroy, io_submit
+_PENDING = 64  # requests whose end was not fetched
+_HEAD, _TAIL, _MAGIC = 2, 3, 4  # words of struct aio_ring, which the context's number points to
+_MAGIC_VALUE = 0xA10A10A1
 _RESFD = 1  # struct iocb, aio_flags: signal the eventfd
 _ONE = (1).to_bytes(8, "little")
 
@@ -34,29 +35,29 @@ class Signaller:
         self._numbers = _SYSCALLS.get(platform.machine())
         self._request = (ctypes.c_uint64 * 8)()  # struct iocb
         self._requests = (ctypes.c_void_p * 1)(ctypes.addressof(self._request))
-        self._events = ctypes.create_string_buffer(_PENDING * _EVENT_LEN)
+        self._nothing = ctypes.create_string_buffer(8)
         self._source = -1
         if self._numbers is None:
             return
         context = ctypes.byref(self._context)
-        if self._libc.syscall(self._numbers[0], ctypes.c_long(_PENDING), context) == 0:
-            self._source = os.memfd_create("corten-nothing")
-            self._request[2] = self._source << 32  # aio_lio_opcode 0: read; aio_fildes
-            self._request[3] = ctypes.addressof(self._events)  # no octet of it is written
+        if self._libc.syscall(self._numbers[0], ctypes.c_long(_PENDING), context) != 0:
+            return
+        self._ring = (ctypes.c_uint32 * 5).from_address(self._context.value)
+        if self._ring[_MAGIC] != _MAGIC_VALUE:
+            self._libc.syscall(self._numbers[1], self._context)
+            return
+        self._source = os.memfd_create("corten-nothing")
+        self._request[2] = self._source << 32  # aio_lio_opcode 0: read; aio_fildes
+        self._request[3] = ctypes.addressof(self._nothing)  # no octet of it is written
 
     def signal(self, fd: int) -> None:
         """Add one to the count of `fd`, if it can be done now and is an eventfd."""
         if self._source < 0 or self._numbers is None:
             self._write(fd)
             return
-        _, _, get, submit = self._numbers
+        self._ring[_HEAD] = self._ring[_TAIL]  # the ends of earlier requests are of no interest
         self._request[7] = _RESFD | fd << 32
-        if self._libc.syscall(submit, self._context, ctypes.c_long(1), self._requests) == 1:
-            return
-        # the ends of earlier requests fill their queue: fetch them
-        many, events = ctypes.c_long(_PENDING), self._events
-        self._libc.syscall(get, self._context, ctypes.c_long(0), many, events, None)
-        self._libc.syscall(submit, self._context, ctypes.c_long(1), self._requests)
+        self._libc.syscall(self._numbers[2], self._context, ctypes.c_long(1), self._requests)
 
     @staticmethod
     def _write(fd: int) -> None:
