@@ -30,6 +30,7 @@ PROGRAMS = {
     "chromium": "chromium",
     "dig": "bind9-dnsutils",
     "dnsmasq": "dnsmasq-base",
+    "dpdk-testpmd": "dpdk-dev librte-net-memif23",
     "ip": "iproute2",
     "ethtool": "ethtool",
     "nmap": "nmap",

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from corten.app.check_memif import try_memif
+
 NODE = "/dev/net/tun"
 _TUNSETIFF = 0x400454CA
 _TAP_FLAGS = 0x0002 | 0x1000 | 0x0100 | 0x4000  # IFF_TAP, NO_PI, MULTI_QUEUE, VNET_HDR
@@ -212,6 +214,15 @@ def _low_ports(number: int) -> Finding:
     return Finding(what, False, remark, "sudo sysctl net.ipv4.ip_unprivileged_port_start=0")
 
 
+def _memif(missing: str, number: int) -> Finding:
+    what = "driver memif: shared memory with another process, without privileges"
+    if not missing:
+        return Finding(what, True)
+    remark = f"no {missing.removeprefix('an ').removeprefix('a ')}: {os.strerror(number)}"
+    remedy = "sudo mount -t proc proc /proc" if missing.startswith("/proc") else ""
+    return Finding(what, False, remark, remedy or "a container's policy forbids it")
+
+
 def findings() -> list[Finding]:
     """Everything that was looked at; the third is whether the default driver works."""
     node = try_node()
@@ -222,6 +233,7 @@ def findings() -> list[Finding]:
         _tap(try_tap(), node, space == 0),
         _sockets(try_socket()),
         _low_ports(try_low_port()),
+        _memif(*try_memif()),
     ]
 
 

@@ -9,7 +9,11 @@ import pytest
 
 from bench.namespace import Namespace
 from corten.app import sample
+from tests.acceptance.memif import Memif
+from tests.acceptance.wire import WIRES
 from tests.netns import namespace
+
+WIRES["memif"] = Memif
 
 
 @pytest.fixture(scope="session")

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import os
 
-collect_ignore = ["test_tap_e2e.py"] if os.environ.get("CORTEN_PURE") else []
+collect_ignore = ["test_tap_e2e.py", "test_memif_e2e.py"] if os.environ.get("CORTEN_PURE") else []
