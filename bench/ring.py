@@ -1,10 +1,11 @@
-"""`python -m bench.ring SIDE NAME …`: an end of a memif link without a stack: how fast rings alone are.
+"""`python -m bench.ring SIDE NAME …`: an end of a memif link without a stack.
 
-    server NAME REPLY_LEN                      answers each frame with one of REPLY_LEN octets
-    client NAME REQUEST_LEN OUTSTANDING SECONDS   keeps so many frames under way, counts the answers
+    server NAME REPLY_LEN                         answers each frame with one of REPLY_LEN octets
+    client NAME REQUEST_LEN OUTSTANDING SECONDS   keeps so many frames under way
 
-Both poll. The frames are made once, a batch for each number of them, so that what is measured is
-the driver: copying, descriptors, indices. The client prints JSON (answers a second).
+How fast rings alone are. Both poll. The frames are made once, a batch for each number of them, so
+that what is measured is the driver: copying, descriptors, indices. The client prints JSON (answers
+a second).
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ that word (C11, 7.17.3). The word is in the machine's own byte order and aligned
 unaligned offset raises IndexError.
 
 Compiled, these are the compiler's atomic built-ins. Here is the plain twin: one aligned store of
-eight octets (or two), which no CPU tears, in the order the CPU gives to plain stores (on x86 the same).
-(`struct.pack_into` would not do: it clears the octets before it writes them.)
+eight octets (or two), which no CPU tears, in the order the CPU gives to plain stores (on x86 the
+same). (`struct.pack_into` would not do: it clears the octets before it writes them.)
 """
 
 from __future__ import annotations

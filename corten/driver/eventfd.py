@@ -2,8 +2,8 @@
 
 Why. An eventfd that came from a peer is the peer's as well: it can take O_NONBLOCK away from it and
 fill its count, and then a plain `write` waits for ever. The kernel itself never waits: a request of
-its asynchronous IO signals an eventfd when it is done, and a read of nothing is done at once. So one
-io_submit(2) is a signal that cannot block, and that is refused where the descriptor is no eventfd.
+its asynchronous IO signals an eventfd when it is done, and a read of nothing is done at once. So
+one io_submit(2) is a signal that cannot block, and is refused where the descriptor is no eventfd.
 Reading has RWF_NOWAIT.
 
 Rules. Nothing here raises for what the other holder does. Where asynchronous IO is not to be had, a

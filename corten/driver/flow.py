@@ -22,9 +22,7 @@ if not cython.compiled:
 
 
 @cython.ccall
-def flow_hash(
-    memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
-) -> cython.uint:
+def flow_hash(memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.uint:
     """A number below FLOWS, the same for both directions of a flow; 0 for what is no IP."""
     ip_at: cython.Py_ssize_t = at + ETHERNET_LEN
     end: cython.Py_ssize_t = at + length

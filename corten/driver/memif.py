@@ -54,6 +54,8 @@ if not cython.compiled:
     CHECKSUM_UNDONE = 0x10000  # of the metadata word between two Cortens; below it: gso_size
     PIECES_MAX = 80  # slots of one frame: the largest super-segment in buffers of 1 KiB
     FRAME_LEN_MIN = 14  # of Ethernet
+    LOOKS_MIN = 64  # at the rings before a sleep, when nothing came of it lately
+    LOOKS_MAX = 16384  # when something did: some 50 us
     BURST = 64  # frames of one `receive`: what a breath handles before it answers
 
 logger = logging.getLogger("corten")
@@ -77,6 +79,7 @@ class Memif(Driver):
     _fds: list  # eventfds to wait for
     _waking: list  # eventfds to write
     _signaller: Any
+    _looks: cython.int  # before a sleep: more when that was worth while, fewer when it was not
     _armed: cython.bint  # whoever sends writes the eventfd
     _turn: cython.Py_ssize_t  # the ring that is read first
     _home: cython.uchar[::1]  # by flow hash: 1 + the ring to send on; 0: not known
@@ -96,6 +99,7 @@ class Memif(Driver):
         self._fds = []
         self._waking = []
         self._signaller = Signaller()
+        self._looks = LOOKS_MIN
         self._armed = False
         self._turn = 0
         self._home = memoryview(bytearray(FLOWS))
@@ -126,9 +130,8 @@ class Memif(Driver):
     ) -> cython.Py_ssize_t:
         """Frames of one ring."""
         ring: Ring = self._receiving[which]
-        was_broken: cython.bint = ring.is_broken
         if most <= 0 or ring.look() == 0:
-            self.broken += ring.is_broken and not was_broken
+            self.broken += ring.is_broken_anew()
             return 0
         if self._armed:
             self._stay_awake()
@@ -263,9 +266,8 @@ class Memif(Driver):
         rings: cython.Py_ssize_t = len(self._sending)
         ring: Ring
         for ring in self._sending:
-            was_broken: cython.bint = ring.is_broken
             ring.look()
-            self.broken += ring.is_broken and not was_broken
+            self.broken += ring.is_broken_anew()
         i: cython.Py_ssize_t
         if rings:
             for i in range(batch.count):
@@ -319,7 +321,7 @@ class Memif(Driver):
                 room = cython.cast(cython.Py_ssize_t, word >> 32)
                 if room == 0 or not self._lies_in(region, offset, room):
                     ring.give_up()
-                    self.broken += 1
+                    self.broken += ring.is_broken_anew()
                     return False
             room = min(room, left)
             target: Arena = self._regions[region]
@@ -352,9 +354,7 @@ class Memif(Driver):
         return CHECKSUM_UNDONE | cython.cast(cython.ulonglong, gso_size & HALF)
 
     @cython.cfunc
-    def _describe(
-        self, ring: Ring, pieces: cython.uint, metadata: cython.ulonglong
-    ) -> cython.bint:
+    def _describe(self, ring: Ring, pieces: cython.uint, metadata: cython.ulonglong) -> cython.bint:
         """Write the descriptors of a frame that lies in its buffers. True."""
         k: cython.uint
         for k in range(pieces):
@@ -382,7 +382,9 @@ class Memif(Driver):
         whole: cython.bint = True
         for segment in frames:
             self._completed.clear()
-            whole = self._completed.append(segment) and self._put(ring, self._completed, 0) and whole
+            whole = (
+                self._completed.append(segment) and self._put(ring, self._completed, 0) and whole
+            )
         self._completed.clear()
         return whole
 
@@ -393,6 +395,8 @@ class Memif(Driver):
         """Whether frames wait; asked before sleeping, and asked again after one more look."""
         ring: Ring
         if not self._armed:
+            if self._come_soon():
+                return True
             for ring in self._receiving:
                 ring.mask(False)
             fence()
@@ -403,6 +407,20 @@ class Memif(Driver):
         for ring in self._receiving:
             if ring.look():
                 return True
+        return False
+
+    @cython.cfunc
+    def _come_soon(self) -> cython.bint:
+        """Look for a while: a peer that is awake answers sooner than a sleep and a wake-up take."""
+        ring: Ring
+        left: cython.int = self._looks
+        while left > 0:
+            left -= 1
+            for ring in self._receiving:
+                if ring.look():
+                    self._looks = min(4 * self._looks, LOOKS_MAX)
+                    return True
+        self._looks = max(self._looks // 2, LOOKS_MIN)
         return False
 
     @cython.cfunc

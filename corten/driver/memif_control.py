@@ -82,7 +82,8 @@ class Layout:
     s2c: list[Ring] = field(default_factory=list)
 
     def fds(self) -> list[int]:
-        return [each.fd for each in (*self.regions, *self.c2s, *self.s2c)]
+        rings = [ring.fd for ring in (*self.c2s, *self.s2c)]
+        return [region.fd for region in self.regions] + rings
 
 
 @dataclass(frozen=True)
@@ -307,7 +308,9 @@ class Client(Control):
         wanted = self._rings or max(own.workers, workers_of(message.name))
         most = min(message.max_s2c_ring, message.max_c2s_ring) + 1
         log2_size = min(self._log2_size, message.max_log2_ring_size)
-        fits = self._buffer_len << log2_size >= _OFFLOAD_ROOM and self._buffer_len >= _OFFLOAD_BUFFER
+        fits = (
+            self._buffer_len << log2_size >= _OFFLOAD_ROOM and self._buffer_len >= _OFFLOAD_BUFFER
+        )
         self.offload = own.offload and offloads(message.name) and fits
         name = own.name(self.offload)
         self._send(Init(VERSION, own.id, MODE_ETHERNET, own.secret, name))

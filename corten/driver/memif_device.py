@@ -4,41 +4,31 @@ going.
 Strategy. A server listens, a client connects and tries again while nobody listens, both on a
 SOCK_SEQPACKET socket whose name is a path or, with @ in front, abstract. The machines of
 `corten.driver.memif_control` say what to send; here are the descriptors. When a peer is there, or
-gone, `changed` has each worker go on with its share: ring r is the worker's at r modulo the workers.
-A client's memory is new at each connection.
+gone, `changed` has each worker go on with its share: ring r is that of the worker at r modulo the
+workers. A client's memory is new at each connection.
 
-Rules. What a peer's descriptors are is asked before anything of them is used: a region is a memfd
-sealed against shrinking, so that no access can fail, of at least the size it is said to have, and of
-ordinary pages; an eventfd is an eventfd. A peer that is slow to say all of it gives way to the next.
-The memory is open to whoever may connect: a socket at a path is its owner's alone (0600).
+Rules. A peer that is slow to say all of it gives way to the next. The memory is open to whoever may
+connect: a socket at a path is its owner's alone (0600).
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import logging
-import mmap
 import os
 import select
 import socket
 import stat
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 from corten.driver.device import Device, Keeper, Queue, Wanted
-from corten.driver.eventfd import is_eventfd
-from corten.driver.memif_control import Client, Control, Identity, Layout, Region, Ring, Server
-from corten.driver.memif_message import (
-    COOKIE,
-    DESCRIPTOR_LEN,
-    MESSAGE_LEN,
-    RING_HEADER_LEN,
-)
+from corten.driver.memif_control import Client, Control, Identity, Layout, Ring, Server
+from corten.driver.memif_memory import Files, arm, lay_out
+from corten.driver.memif_message import MESSAGE_LEN
 from corten.endpoint.error import CortenError
 
 logger = logging.getLogger("corten")
@@ -60,36 +50,6 @@ _TFD_FLAGS = 0o4000 | 0o2000000  # TFD_NONBLOCK, TFD_CLOEXEC
 def address_of(name: str) -> str:
     """The socket's address of a link's name."""
     return "\0" + name[1:] if name.startswith("@") else name
-
-
-class _Files:
-    """What the server's machine asks about a client's descriptors (`memif_control.Witness`)."""
-
-    def __init__(self, is_taken: Callable[[], bool]) -> None:
-        self.is_taken = is_taken
-
-    def region(self, fd: int, size: int) -> str:
-        """Whether a worker can map it and never fail in it."""
-        try:
-            if not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
-                return "Region not sealed against shrinking"
-            if os.fstat(fd).st_size < size:
-                return "Region file too small"
-            if os.fstatvfs(fd).f_bsize != mmap.PAGESIZE:
-                return "Region of huge pages"
-            mmap.mmap(fd, size).close()
-        except (OSError, ValueError):
-            return "Region cannot be mapped"
-        return ""
-
-    def ring(self, region_fd: int, offset: int, fd: int) -> str:
-        """Whether it begins as a ring does, and its descriptor is an eventfd."""
-        try:
-            if os.pread(region_fd, 4, offset) != struct.pack("=I", COOKIE):
-                return "Wrong cookie"
-        except OSError:
-            return "Region cannot be read"
-        return "" if is_eventfd(fd) else "Invalid interrupt fd"
 
 
 class Peer:
@@ -155,7 +115,8 @@ class Peer:
             "receiving": places(receiving),
             "sending": places(sending),
         }
-        fds = [each.fd for each in (*layout.regions, *receiving, *sending)]
+        fds = [region.fd for region in layout.regions]
+        fds += [ring.fd for ring in (*receiving, *sending)]
         return Queue("memif", name, values, fds)
 
     def close(self) -> None:
@@ -199,9 +160,7 @@ class MemifDevice(Device):
             values = {"client": self.is_client, "offload": False, "buffer": 0}
             empty: dict[str, list[int]] = {"regions": [], "receiving": [], "sending": []}
             return Queue("memif", self.name, {**values, **empty})
-        return self._peer.queue(
-            self.name, place, self._workers, self.is_client, self._buffer_len
-        )
+        return self._peer.queue(self.name, place, self._workers, self.is_client, self._buffer_len)
 
     def attend(self, keeper: Keeper) -> None:
         self._keeper = keeper
@@ -259,7 +218,7 @@ class MemifServer(MemifDevice):
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
-        self._witness = _Files(lambda: self._peer is not None)
+        self._witness = Files(lambda: self._peer is not None)
         self._pending: list[Peer] = []
         self._file: tuple[int, int] | None = None
         self._listener = _listen(self.name)
@@ -446,43 +405,6 @@ class MemifClient(MemifDevice):
         if self._timer >= 0:
             os.close(self._timer)
             self._timer = -1
-
-
-def lay_out(rings: int, log2_size: int, buffer_len: int) -> Layout:
-    """A client's memory: one region, all rings of one direction, of the other, then the buffers."""
-    ring_len = RING_HEADER_LEN + (DESCRIPTOR_LEN << log2_size)
-    size = 2 * rings * (ring_len + (buffer_len << log2_size))
-    size = (size + mmap.PAGESIZE - 1) & ~(mmap.PAGESIZE - 1)
-    layout = Layout()
-    fd = os.memfd_create("corten-memif", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    layout.regions.append(Region(size, fd))
-    os.ftruncate(fd, size)
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-    for place in range(2 * rings):
-        offset = place * ring_len
-        os.pwrite(fd, struct.pack("=I", COOKIE), offset)
-        eventfd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        ring = Ring(0, offset, log2_size, eventfd)
-        (layout.c2s if place < rings else layout.s2c).append(ring)
-    return layout
-
-
-def arm(layout: Layout, buffer_len: int) -> None:
-    """Lend the server every buffer of the rings that it fills: once it has said CONNECTED, for some
-    servers set all indices to zero before they say so."""
-    fd = layout.regions[0].fd
-    buffers_at = sum(ring.length for ring in (*layout.c2s, *layout.s2c))
-    for ring in layout.c2s:
-        buffers_at += buffer_len << ring.log2_size
-    for ring in layout.s2c:
-        size = 1 << ring.log2_size
-        slots = b"".join(
-            struct.pack("=HHIII", 0, 0, buffer_len, buffers_at + i * buffer_len, 0)
-            for i in range(size)
-        )
-        os.pwrite(fd, slots, ring.offset + RING_HEADER_LEN)
-        os.pwrite(fd, struct.pack("=H", size), ring.offset + 6)
-        buffers_at += size * buffer_len
 
 
 def _timer() -> int:

@@ -11,6 +11,7 @@ cannot be read, and knows nothing of order or meaning (`corten.driver.memif_cont
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -140,4 +141,5 @@ def unpack(data: bytes) -> Message:
     if kind is None:
         raise MessageError(f"a message of unknown type {number}")
     values = kind.FORM.unpack_from(data, 2)
-    return kind(*(v.partition(b"\0")[0] if isinstance(v, bytes) else v for v in values))
+    make: Callable[..., Message] = kind
+    return make(*(v.partition(b"\0")[0] if isinstance(v, bytes) else v for v in values))

@@ -4,13 +4,14 @@ A ring is a header (cookie, flags, head, tail) and descriptors (flags, region, l
 metadata). `head` is written by the client, `tail` by the server, each a free-running number of 16
 bits:
 
-    from client to server:  the client fills a slot, head passes it; the server empties it, tail follows
-    from server to client:  the client lends an empty slot, head passes it; the server fills it, tail
-                            follows; the client empties it and lends it again, `size` slots further on
+    from client to server: the client fills a slot, head passes it; the server empties it, tail
+        follows
+    from server to client: the client lends an empty slot, head passes it; the server fills it, tail
+        follows; the client empties it and lends it again, `size` slots further on
 
 Rules. The peer writes where it likes. Its index is loaded once and may be ahead of ours by no more
-than there are slots: otherwise the ring is broken, and has no usable slot any more. Our own index is
-kept here; its copy in the memory is for the peer, and for a successor of this process.
+than there are slots: otherwise the ring is broken, and has no usable slot any more. Our own index
+is kept here; its copy in the memory is for the peer, and for a successor of this process.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Ring:
     _credit: cython.uint
     _lead: cython.uint
     _published: cython.uint
+    _is_known: cython.bint  # that it is broken
 
     def __init__(
         self, memory: Arena, log2_size: int, fd: int, is_client: bool, is_consumer: bool
@@ -71,6 +73,7 @@ class Ring:
         self._lead = self.size if is_client and is_consumer else 0
         self.index = (load_acquire16(memory, self._own_at) - self._lead) & HALF
         self._published = self.index
+        self._is_known = False
 
     @cython.cfunc
     def look(self) -> cython.uint:
@@ -91,6 +94,13 @@ class Ring:
         self.is_broken = True
         self.usable = 0
         return 0
+
+    @cython.cfunc
+    def is_broken_anew(self) -> cython.bint:
+        """Whether it is, and nobody has asked since."""
+        anew: cython.bint = self.is_broken and not self._is_known
+        self._is_known = self.is_broken
+        return anew
 
     @cython.cfunc
     def advance(self, slots: cython.uint) -> cython.int:

@@ -44,7 +44,7 @@ class Asker(corten.Handler):
 
     def on_data(self, connection: Connection, data: bytes) -> None:
         self.text += data
-        head, end, body = self.text.partition(b"\r\n\r\n")
+        _, end, body = self.text.partition(b"\r\n\r\n")
         if end and len(body) == _BODY_LEN:
             Asker.answered += 1
             os.write(1, json.dumps({"answered": Asker.answered}).encode() + b"\n")

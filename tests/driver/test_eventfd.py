@@ -22,7 +22,9 @@ def fd() -> Iterator[int]:
 
 
 @pytest.fixture(params=["asynchronous", "write"])
-def signaller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Signaller]:
+def signaller(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Signaller]:
     if request.param == "write":
         monkeypatch.setattr(eventfd, "_SYSCALLS", {})
     made = Signaller()

@@ -1,4 +1,4 @@
-"""The handshake: as it goes with ourselves and with DPDK, and every way in which it can go wrong."""
+"""The handshake: as it goes with ourselves and with DPDK, and every way to go wrong."""
 
 from __future__ import annotations
 
@@ -180,7 +180,9 @@ def test_an_init_that_does_not_fit(change: dict[str, int], says: str) -> None:
     assert ended(machine, tell(machine, replace(INIT, **change))) == says  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("secret", "says"), [(b"", "Secret required"), (b"no", "Incorrect secret")])
+@pytest.mark.parametrize(
+    ("secret", "says"), [(b"", "Secret required"), (b"no", "Incorrect secret")]
+)
 def test_a_secret(secret: bytes, says: str) -> None:
     machine = server(secret=b"yes")
     assert ended(machine, tell(machine, replace(INIT, secret=secret))) == says
@@ -337,7 +339,9 @@ def test_random_conversations_harm_nothing(count: int) -> None:
             if chance.random() < 0.1:
                 wild = bytearray(data)
                 for _ in range(chance.randrange(1, 4)):
-                    wild[chance.randrange(2, 20)] = chance.choice([0, 1, 0xFF, chance.randrange(256)])
+                    wild[chance.randrange(2, 20)] = chance.choice(
+                        [0, 1, 0xFF, chance.randrange(256)]
+                    )
                 data = bytes(wild)[: chance.choice([128, 128, 128, 127, 0])]
             machine.receive(data, [7] * chance.choice([0, *[1] * 8, 3]))
             for text, own in machine.outgoing:

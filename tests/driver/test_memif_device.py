@@ -15,7 +15,8 @@ import pytest
 from corten.driver import memif_device
 from corten.driver import memif_message as m
 from corten.driver.device import Wanted
-from corten.driver.memif_device import lay_out, open_device
+from corten.driver.memif_device import open_device
+from corten.driver.memif_memory import lay_out
 from corten.endpoint.error import CortenError
 from tests.driver.memif_link import Link, received, send
 

@@ -1,4 +1,4 @@
-"""memif between processes: DPDK's testpmd in both roles, and Cortens that are killed and come back."""
+"""memif between processes: DPDK's testpmd in both roles; Cortens that are killed and come back."""
 
 from __future__ import annotations
 
