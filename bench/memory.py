@@ -8,8 +8,8 @@ Three contenders, one after the other in each round, each round beginning with a
              (`bench.ring`): what memif cannot be faster than
 
 A file of 100 octets, one request outstanding on each connection; the server on one core, the client
-on the other. A round counts if the host took no more than 3 % of a core away, and others used no
-more than 10 % of one.
+on the other. With --busy-poll no end ever sleeps. CPU a request is the server's. A round counts if
+the host took no more than 3 % of a core away, and others used no more than 10 % of one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Setting:
 
     work: str
     seconds: float
-    options: tuple[str, ...]  # the server's further ones
+    options: tuple[str, ...]  # further ones, of server and client
 
     @property
     def socket(self) -> str:
@@ -72,7 +72,7 @@ def commands(contender: str, setting: Setting, connections: int) -> tuple[list[s
     server = [*corten(), "httpd", str(_PORT), os.path.join(setting.work, "site")]
     server += ["--link", links[0], *setting.options]
     client = [*corten(), "load", f"http://{host}:{_PORT}/a.htm", "--link", links[1], "--json"]
-    client += ["-c", str(connections), "-d", str(setting.seconds)]
+    client += ["-c", str(connections), "-d", str(setting.seconds), *setting.options]
     return server, client
 
 
@@ -85,7 +85,9 @@ def run(contender: str, setting: Setting, connections: int) -> dict[str, Any]:
         watch = machine.Watch([_SERVER_CORE, _CLIENT_CORE])
         client = Process(words[1], None, _CLIENT_CORE, directory=_ROOT)
         try:
+            before = sum(machine.own_times(server.pids()))
             text = client.wait(setting.seconds + _OPENING_S)
+            server_cpu = sum(machine.own_times(server.pids())) - before
             use = watch.stop([*server.pids(), client.pid])
         finally:
             client.stop()
@@ -95,8 +97,10 @@ def run(contender: str, setting: Setting, connections: int) -> dict[str, Any]:
     if found["errors"]:
         raise ProcessError(f"{contender}: {found['errors']}")
     busy = [core.busy / use.seconds for core in use.cores]
+    count = found["requests_per_second"] * setting.seconds
     return {
         "rate": found["requests_per_second"],
+        "server_cpu_us": server_cpu / count * 1e6,
         "p50_us": found.get("p50_us"),
         "p99_us": found.get("p99_us"),
         "server_busy": busy[0],
@@ -122,7 +126,7 @@ class Memory:
             steal = max(each["steal"] for each in found.values())
             foreign = max(each["foreign"] for each in found.values())
             void = None
-            if steal > STEAL_MAX or foreign > FOREIGN_MAX:
+            if steal > STEAL_MAX or foreign > self.options.foreign:
                 void = f"steal {steal:.1%}, others {foreign:.1%}"
             record = {"connections": connections, "round": number, "void": void}
             self.rounds.append({**record, "runs": found})
@@ -136,14 +140,14 @@ class Memory:
         lines = [
             "| connections | kernel, requests/s | memif, requests/s | memif / kernel [95 %] "
             "| rings alone, answers/s | memif / rings | p50, p99 kernel, ms | p50, p99 memif, ms "
-            "| rounds (void) |",
-            "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+            "| server CPU a request, us: kernel, memif | rounds (void) |",
+            "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         ]
         for connections in self.options.connections:
             of = [r for r in self.rounds if r["connections"] == connections]
             runs = [r["runs"] for r in of if r["void"] is None]
             if not runs:
-                lines.append(f"| {connections} " + "| - " * 7 + f"| 0 ({len(of)}) |")
+                lines.append(f"| {connections} " + "| - " * 8 + f"| 0 ({len(of)}) |")
                 continue
             rate = {c: statistics.median(r[c]["rate"] for r in runs) for c in CONTENDERS}
             ratio = ratio_of([(r["memif"]["rate"], r["kernel"]["rate"]) for r in runs])
@@ -155,10 +159,15 @@ class Memory:
                 )
                 for c in ("kernel", "memif")
             }
+            cost = {
+                c: f"{statistics.median(r[c]['server_cpu_us'] for r in runs):.2f}"
+                for c in ("kernel", "memif")
+            }
             lines.append(
                 f"| {connections} | {rate['kernel']:,.0f} | {rate['memif']:,.0f} | {ratio.text()} "
                 f"| {rate['ring']:,.0f} | {rate['memif'] / rate['ring']:.2f} | {times['kernel']} "
-                f"| {times['memif']} | {len(runs)} ({len(of) - len(runs)}) |"
+                f"| {times['memif']} | {cost['kernel']}, {cost['memif']} "
+                f"| {len(runs)} ({len(of) - len(runs)}) |"
             )
         return "\n".join(lines)
 
@@ -187,7 +196,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--connections", type=int, nargs="+", default=[64, 1000])
-    parser.add_argument("--busy-poll", action="store_true", help="the server never sleeps")
+    parser.add_argument("--foreign", type=float, default=FOREIGN_MAX, help="share that voids")
+    parser.add_argument("--busy-poll", action="store_true", help="no end ever sleeps")
     parser.add_argument("--output", default=os.path.join(_HERE, "results"), metavar="DIRECTORY")
     options = parser.parse_args()
     if reason := machine.missing(["taskset"]):

@@ -186,6 +186,7 @@ def nameserver(port: int, servers: list[str], **options: Any) -> None:
 @click.option("--timeout", type=_SECONDS, default=10.0, show_default=True, help="Of one reply.")
 @click.option("--close", is_flag=True, help="One request a connection.")
 @click.option("--hold", is_flag=True, help="One request each, then hold the connections.")
+@click.option("--busy-poll", is_flag=True, help="Never sleep: lower latency, a core.")
 @click.option("--hashes", is_flag=True, help="See that a URL's replies are all the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 def load(

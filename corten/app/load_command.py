@@ -40,7 +40,7 @@ def run_load(
         runs.append(run)
         worker.call_soon(_begin, worker, run)
 
-    serve({}, links, 1, cpus, setup=setup, supervised=False)
+    serve({}, links, 1, cpus, busy_poll=options.busy_poll, setup=setup, supervised=False)
     run = runs[0]
     if run.error is not None:
         raise run.error

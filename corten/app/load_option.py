@@ -15,6 +15,7 @@ class Options:
     close: bool = False
     hold: bool = False
     hashes: bool = False
+    busy_poll: bool = False  # never sleep
     timeout: float = 10.0
     sources: list[str] = field(default_factory=list)  # our addresses, taken in turn
     seed: int = 1

@@ -61,8 +61,8 @@ class Signaller:
 
     @staticmethod
     def _write(fd: int) -> None:
-        """silent: a full count wakes its reader as well, and what is no eventfd wakes nobody."""
-        with suppress(OSError):
+        """Where asynchronous IO is not to be had."""
+        with suppress(OSError):  # silent: a full count wakes too, what is no eventfd wakes nobody
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
             if poll.poll(0) == [(fd, select.POLLOUT)]:

@@ -34,7 +34,7 @@ class Files:
             if os.fstatvfs(fd).f_bsize != mmap.PAGESIZE:
                 return "Region of huge pages"
             mmap.mmap(fd, size).close()
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # silent: the peer is told
             return "Region cannot be mapped"
         return ""
 
@@ -43,7 +43,7 @@ class Files:
         try:
             if os.pread(region_fd, 4, offset) != struct.pack("=I", COOKIE):
                 return "Wrong cookie"
-        except OSError:
+        except OSError:  # silent: the peer is told
             return "Region cannot be read"
         return "" if is_eventfd(fd) else "Invalid interrupt fd"
 
