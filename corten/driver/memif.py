@@ -27,12 +27,7 @@ from typing import Any
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory, copy
-from cython.cimports.corten.core.atomic import (
-    fence,
-    load_acquire,
-    store_release,
-    store_release16,
-)
+from cython.cimports.corten.core.atomic import fence, load_acquire, store_release, store_release16
 from cython.cimports.corten.core.frame import (
     CHECKSUM_GOOD,
     FRAME_LEN_MAX,
@@ -306,7 +301,7 @@ class Memif(Driver):
         place: cython.ulonglong
         u32: cython.ulonglong = U32
         while left > 0:
-            if pieces >= ring.usable or pieces >= PIECES_MAX:
+            if pieces >= PIECES_MAX or (pieces >= ring.usable and pieces >= ring.look()):
                 return False
             slot: cython.Py_ssize_t = (ring.index + pieces) & (ring.size - 1)
             region: cython.Py_ssize_t = 0

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -158,3 +159,34 @@ def test_a_drain_lets_what_is_queued_go_out() -> None:
     server.close()
     client.close()
     server.close()
+
+
+class Changing(Pipe):
+    """A wire whose far side comes and goes, and which wakes only those who ask."""
+
+    asked = 0
+
+    def is_ready(self) -> bool:
+        self.asked += 1
+        return self.asked == 1
+
+    def renew(self, values: dict[str, Any], fds: list[int]) -> None:
+        assert fds == []
+        Pipe.__init__(self, **values)
+
+
+def test_a_turn_asks_the_wire_before_its_caller_sleeps(worker: Worker) -> None:
+    wire = Changing()
+    worker.add_link(wire, worker.stack.add_interface("p", "02:00:00:00:00:02", ["10.0.0.2/24"]))
+    now = time.monotonic_ns()
+    assert worker.turn(now) == now
+    assert worker.turn(now + 1) > now + 1
+    assert wire.asked == 2
+
+
+def test_a_renewed_link_offloads_what_its_far_side_does(worker: Worker) -> None:
+    interface = worker.stack.add_interface("p", "02:00:00:00:00:02", ["10.0.0.2/24"])
+    worker.add_link(Changing(), interface)
+    for offload in (True, False):
+        worker.renew(0, {"offload": offload}, [])
+        assert interface.offload_checksum == interface.offload_segmentation == offload
