@@ -1,7 +1,8 @@
-"""A number for a frame's flow, the same for both directions: addresses and ports, exclusive-or'd.
+"""Which of several rings a flow's frames take, where the other side is a process of this machine.
 
-For choosing among rings or queues where the other side is a process of this machine. It has no key:
-whoever wants all its flows in one place gets that.
+A flow has a number, the same for both directions: its addresses and ports, exclusive-or'd. It has
+no key: whoever wants all its flows in one place gets that. By that number it is remembered which
+ring a frame came in on: what is answered goes out on that one's twin.
 """
 
 from __future__ import annotations
@@ -19,6 +20,43 @@ if not cython.compiled:
     IPV4 = 0x0800
     IPV6 = 0x86DD
     VLAN = 0x8100
+
+
+@cython.final
+@cython.cclass
+class Flows:
+    """Where flows came in. Two that share a number share a ring: that costs a hand-over."""
+
+    _rings: cython.uchar[::1]  # by number: 1 + the ring; 0: not known
+
+    def __init__(self) -> None:
+        self._rings = memoryview(bytearray(FLOWS))
+
+    @cython.cfunc
+    def remember(
+        self,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        ring: cython.Py_ssize_t,
+    ) -> cython.int:
+        """The frame there came in on `ring`, below 255. 0."""
+        flow: cython.uint = flow_hash(memory, at, length)
+        self._rings[flow] = cython.cast(cython.uchar, ring + 1)
+        return 0
+
+    @cython.cfunc
+    def ring_of(
+        self,
+        memory: Memory,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        rings: cython.Py_ssize_t,
+    ) -> cython.Py_ssize_t:
+        """The ring, of so many, that the frame there goes out on."""
+        flow: cython.uint = flow_hash(memory, at, length)
+        known: cython.Py_ssize_t = self._rings[flow]
+        return known - 1 if 0 < known <= rings else flow % rings
 
 
 @cython.ccall

@@ -3,7 +3,8 @@
 Strategy. Ring r is the worker's at r modulo the workers. A burst is one store of the own index. A
 frame goes out on the ring that its flow came in on, else on one by a hash that both directions have
 in common. The payload is copied once each way; where both ends are Cortens that say so, what is
-left to do about checksum and segmentation goes along in the metadata word, and nobody does it.
+left to do about checksum and segmentation goes along in the metadata word, and nobody does it. Few
+frames are taken at a time, so that both ends work at once and not in turns.
 
 Waking. `MASK_INT` in a ring's flags is its consumer's: set, nobody writes the eventfd. It is set
 while this worker is awake; `is_ready` takes it away, has the worker look once more (a producer may
@@ -37,7 +38,7 @@ from cython.cimports.corten.core.frame import (
 )
 from cython.cimports.corten.core.serial import U32
 from cython.cimports.corten.driver.driver import Driver
-from cython.cimports.corten.driver.flow import FLOWS, flow_hash
+from cython.cimports.corten.driver.flow import Flows
 from cython.cimports.corten.driver.memif_ring import DESCRIPTOR_LEN, DESCRIPTORS_AT, HALF, Ring
 
 from corten.driver.device import Queue
@@ -52,6 +53,8 @@ if not cython.compiled:
     LOOKS_MIN = 64  # at the rings before a sleep, when nothing came of it lately
     LOOKS_MAX = 16384  # when something did: some 50 us
     BURST = 64  # frames of one `receive`: what a breath handles before it answers
+    FEW = 16  # of one ring, where fewer than MANY wait: the peer then works at the same time
+    MANY = 128
 
 logger = logging.getLogger("corten")
 
@@ -77,7 +80,7 @@ class Memif(Driver):
     _looks: cython.int  # before a sleep: more when that was worth while, fewer when it was not
     _armed: cython.bint  # whoever sends writes the eventfd
     _turn: cython.Py_ssize_t  # the ring that is read first
-    _home: cython.uchar[::1]  # by flow hash: 1 + the ring to send on; 0: not known
+    _flows: Flows
     _piece_word: cython.longlong[::1]
     _piece_at: cython.longlong[::1]
     _piece_len: cython.longlong[::1]
@@ -97,7 +100,7 @@ class Memif(Driver):
         self._looks = LOOKS_MIN
         self._armed = False
         self._turn = 0
-        self._home = memoryview(bytearray(FLOWS))
+        self._flows = Flows()
         self._piece_word = _numbers()
         self._piece_at = _numbers()
         self._piece_len = _numbers()
@@ -130,6 +133,8 @@ class Memif(Driver):
             return 0
         if self._armed:
             self._stay_awake()
+        if ring.usable < MANY:
+            most = min(most, FEW)
         before: cython.Py_ssize_t = batch.count
         while ring.usable and batch.count - before < most and self._take(ring, batch):
             pass
@@ -248,8 +253,7 @@ class Memif(Driver):
             return 0
         i: cython.Py_ssize_t
         for i in range(first, batch.count):
-            flow: cython.uint = flow_hash(batch.arena, batch.frame_at[i], batch.frame_len[i])
-            self._home[flow] = cython.cast(cython.uchar, which + 1)
+            self._flows.remember(batch.arena, batch.frame_at[i], batch.frame_len[i], which)
         return 0
 
     # -- sending ----------------------------------------------------------------------------
@@ -279,12 +283,9 @@ class Memif(Driver):
     @cython.cfunc
     def _choose(self, batch: TransmitBatch, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The ring of frame i: where its flow came from, else any, the same for the whole flow."""
-        flow: cython.uint = flow_hash(batch.headers, batch.frame_at[i], batch.frame_header_len[i])
-        known: cython.Py_ssize_t = self._home[flow]
+        at: cython.Py_ssize_t = batch.frame_at[i]
         rings: cython.Py_ssize_t = len(self._sending)
-        if 0 < known <= rings:
-            return known - 1
-        return flow % rings
+        return self._flows.ring_of(batch.headers, at, batch.frame_header_len[i], rings)
 
     @cython.cfunc
     def _put(self, ring: Ring, batch: TransmitBatch, i: cython.Py_ssize_t) -> cython.bint:
@@ -428,8 +429,7 @@ class Memif(Driver):
         return 0
 
     def fileno(self) -> int:
-        fd: int = self._fds[0] if self._fds else -1
-        return fd
+        return int(self._fds[0]) if self._fds else -1
 
     def filenos(self) -> list[int]:
         return list(self._fds)
@@ -442,7 +442,7 @@ class Memif(Driver):
         self._let_go()
         sizes, places = values["regions"], values["receiving"]
         self.offload_checksum = self.offload_segmentation = bool(values["offload"])
-        self._home = memoryview(bytearray(FLOWS))
+        self._flows = Flows()
         self._fds = fds[len(sizes) : len(sizes) + len(places)]
         self._waking = fds[len(sizes) + len(places) :]
         try:
