@@ -15,6 +15,7 @@ import pytest
 
 from corten.core.arena import Buffer, checksum_of
 from corten.core.frame import CHECKSUM_GOOD, GSO_TCPV4, ReceiveBatch, TransmitBatch
+from corten.driver import memif
 from corten.driver.memif_control import Layout
 from corten.driver.memif_memory import arm
 from tests.driver.memif_link import Link, received, send
@@ -453,6 +454,7 @@ def begin_again(memory: mmap.mmap, layout: Layout) -> None:
 @pytest.mark.timeout(1200)
 def test_random_ring_states_harm_nothing(tmp_path: Path, rounds: int, whose: str) -> None:
     """Whatever is written there: nothing raises, hangs or lies outside; a new peer is served."""
+    rounds //= 1 if str(memif.__file__).endswith(".so") else 10
     chance = random.Random(rounds)
     link = Link(tmp_path, size=4, rings=2)
     memory, layout = memory_of(link), layout_of(link)
