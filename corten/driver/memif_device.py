@@ -34,7 +34,7 @@ from corten.endpoint.error import CortenError
 logger = logging.getLogger("corten")
 
 MTU = 1500
-RING_LOG2 = 10
+RING_LOG2 = 13  # as many frames as wait for a TAP: a thousand connections answer at once
 BUFFER_LEN = 2048
 PENDING_MAX = 4  # clients that have not said all yet
 RETRY_NS = 200_000_000  # between two attempts of a client
