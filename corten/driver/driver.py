@@ -25,6 +25,7 @@ class Driver:
     offload_checksum: cython.bint  # transmit completes checksums (`TransmitBatch.needs_checksum`)
     offload_segmentation: cython.bint  # transmit cuts super-segments (`needs_segmentation`)
     has_deadlines: cython.bint  # writable; it holds frames: `advance` and `next_deadline` are asked
+    congested: cython.bint  # the last `transmit` left little room: what can wait should
     received: cython.ulonglong  # frames
     transmitted: cython.ulonglong  # frames
     transmit_dropped: cython.ulonglong  # frames that the wire refused
@@ -34,6 +35,7 @@ class Driver:
         self.offload_checksum = False
         self.offload_segmentation = False
         self.has_deadlines = False
+        self.congested = False
         self.received = 0
         self.transmitted = 0
         self.transmit_dropped = 0

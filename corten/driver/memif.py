@@ -212,19 +212,16 @@ class Memif(Driver):
         """Make one frame of the pieces. 0."""
         at: cython.Py_ssize_t = batch.used
         start: cython.Py_ssize_t = at
-        flags: cython.longlong = 0
-        gso_size: cython.longlong = 0
         k: cython.uint
         for k in range(pieces):
             memory: Arena = self._regions[self._piece_word[k]]
             copy(batch.arena, at, memory, self._piece_at[k], self._piece_len[k])
             at += self._piece_len[k]
-        if self.offload_checksum:
-            flags = CHECKSUM_GOOD if metadata & CHECKSUM_UNDONE else 0
-            gso_size = cython.cast(cython.longlong, metadata & HALF)
-            if gso_size >= total:
-                gso_size = 0
-        batch.push(start, total, flags, gso_size)
+        if not self.offload_checksum:
+            metadata = 0
+        flags: cython.longlong = CHECKSUM_GOOD if metadata & CHECKSUM_UNDONE else 0
+        gso_size: cython.longlong = cython.cast(cython.longlong, metadata & HALF)
+        batch.push(start, total, flags, gso_size if gso_size < total else 0)
         return 0
 
     @cython.cfunc
@@ -273,7 +270,9 @@ class Memif(Driver):
                 ring = self._sending[self._choose(batch, i) if rings > 1 else 0]
                 undone: cython.bint = batch.checksum_start[i] != 0 and not self.offload_checksum
                 taken += self._finish(ring, batch, i) if undone else self._put(ring, batch, i)
+            self.congested = False
             for ring in self._sending:
+                self.congested = self.congested or ring.usable < ring.size // 2
                 if ring.publish() and ring.is_asleep():
                     self._signaller.signal(ring.fd)
         self.transmitted += taken

@@ -202,7 +202,8 @@ class Breath:
 
     @cython.cfunc
     def _transmit(self, now: cython.longlong) -> cython.void:
-        """Output passes until the stack has said everything, or others wait too long."""
+        """Output passes until the stack has said everything, others wait too long, or a wire is
+        nearly full: who is at its other end needs the time of a breath to make room."""
         passes: cython.int = 0
         more: cython.bint = True
         wire: Wire
@@ -215,3 +216,5 @@ class Breath:
                     wire.interface.outgoing.clear()
                     # a driver may find out that the wire does not cut super-segments after all
                     wire.interface.offload_segmentation = wire.driver.offload_segmentation
+                    if wire.driver.congested:
+                        passes = FLUSHES_MAX

@@ -112,6 +112,18 @@ def test_a_full_ring_drops_and_counts(link: Link) -> None:
         assert send(one, FRAME) == 1
 
 
+def test_a_ring_that_is_half_full_is_congested(link: Link) -> None:
+    for one, two in (link.ends, link.ends[::-1]):
+        send(one, *[FRAME] * 8)
+        assert not one.congested
+        send(one, FRAME)
+        assert one.congested
+        received(two)
+        send(one, FRAME)
+        assert not one.congested
+        received(two)
+
+
 def test_a_burst_is_64_frames_and_fewer_where_few_wait(tmp_path: Path) -> None:
     link = Link(tmp_path, workers=(1, 2), size=8, rings=2)
     server = link.drivers[0][0]
