@@ -24,11 +24,6 @@ def digests(root: Path, pages: list[str]) -> dict[str, str]:
     return {page: hashlib.sha256((root / page).read_bytes()).hexdigest() for page in pages}
 
 
-def skip_the_same(wire: Wire, offload: str) -> None:
-    if offload == "off" and not wire.has_offload:
-        pytest.skip("this wire offloads nothing")
-
-
 @pytest.mark.parametrize("offload", ["on", "off"])
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_every_page(wire: Wire, site: Path, tmp_path: Path, workers: int, offload: str) -> None:
