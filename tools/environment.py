@@ -144,4 +144,4 @@ def ensure(python: Python) -> str:
 
 def missing_programs() -> dict[str, list[str]]:
     """The programs that the end-to-end tests would not find -> their Debian packages."""
-    return {name: [package] for name, package in PROGRAMS.items() if not shutil.which(name)}
+    return {name: package.split() for name, package in PROGRAMS.items() if not shutil.which(name)}

@@ -93,3 +93,11 @@ def test_a_skip_fails_where_all_is_required(tmp_path: Path, setting: str, outcom
     )
     assert outcome in done.stdout, done.stdout + done.stderr
     assert ("no nginx" in done.stdout) == bool(setting)
+
+
+def test_each_package_is_named_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may need several; a package's name has no space in it."""
+    monkeypatch.setattr("tools.environment.shutil.which", lambda name: None)
+    missing = environment.missing_programs()
+    assert missing["dpdk-testpmd"] == ["dpdk-dev", "librte-net-memif23"]
+    assert not any(" " in package for packages in missing.values() for package in packages)
