@@ -15,12 +15,15 @@ from cython.cimports.corten.app.http_name import (
     IF_NONE_MATCH,
     IF_RANGE,
     IF_UNMODIFIED_SINCE,
+    LENGTH_MAX,
     RANGE,
     TARGET_CLASS,
+    TEXT_CLASS,
     TOKEN_CLASS,
     TRANSFER_ENCODING,
 )
 from cython.cimports.corten.core.arena import Memory
+from cython.cimports.corten.core.field import get8
 from cython.cimports.corten.core.scan import Classes, same_folded
 
 
@@ -32,6 +35,7 @@ def _classes() -> Classes:
         (bytes(range(0x21, 0x7F)).replace(b"#", b""), TARGET_CLASS),
         (alphanumeric + b"-._~!$&'()*+,;=%:[]", HOST_CLASS),
         (b" \t", BLANK_CLASS),
+        (b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100)), TEXT_CLASS),
     ):
         for octet in octets:
             table[octet] |= bit
@@ -70,3 +74,21 @@ def field_number(memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_
     elif length == 19 and same_folded(memory, at, b"if-unmodified-since"):
         field = IF_UNMODIFIED_SINCE
     return field
+
+
+@cython.cfunc
+def content_length(
+    memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t
+) -> cython.longlong:
+    """Content-Length = 1*DIGIT (RFC 9110, 8.6), or -1. Beyond LENGTH_MAX it stops counting."""
+    total: cython.ulonglong = 0
+    octet: cython.uint
+    if at == end:
+        return -1
+    while at < end:
+        octet = get8(memory, at)
+        if octet < 0x30 or octet > 0x39:
+            return -1
+        total = min(total * 10 + (octet - 0x30), LENGTH_MAX)
+        at += 1
+    return total

@@ -2,8 +2,9 @@
 
 Strategy. `Head.feed` takes octets as they arrive. A head that lies whole in what it is given is
 parsed in place: positions only, nothing is copied and nothing is allocated. One that is cut is
-copied into `carry`, made on that need and bounded by HEAD_MAX; parsing resumes at the start of
-the line that was cut, so that a line is looked at again only as its own octets come in.
+copied into `carry`, made on that need and bounded by HEAD_MAX; parsing resumes at the line that
+was cut, once that has more than octets of the run (target, name, value) in which it was cut: a
+head that comes octet by octet is read twice, not once for each of them.
 
 Rules. Strict, because what two parsers read differently is how requests are smuggled: a line ends
 with CR LF and nothing else; no whitespace before a colon, no folded lines, no control octets; one
@@ -18,7 +19,7 @@ framed, and copies of the few conditional fields. All others are checked for syn
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.app.http_field import field_number
+from cython.cimports.corten.app.http_field import content_length, field_number
 from cython.cimports.corten.app.http_name import (
     BLANK_CLASS,
     CARRY_FIRST,
@@ -36,13 +37,13 @@ from cython.cimports.corten.app.http_name import (
     HOST_CLASS,
     HTTP_1_0,
     HTTP_1_1,
-    LENGTH_MAX,
     METHOD_MAX,
     MORE,
     OPTIONS,
     OTHER_METHOD,
     TARGET_CLASS,
     TARGET_MAX,
+    TEXT_CLASS,
     TEXT_FIELDS,
     TOKEN_CLASS,
     TRANSFER_ENCODING,
@@ -88,6 +89,8 @@ class Head:
     repeated: cython.uint  # and came again
     # Of a head in progress:
     _line_at: cython.Py_ssize_t  # from `at`: the line to parse next
+    _run: cython.uint  # the class of the octets in which that line was cut; 0: none is known
+    _run_end: cython.Py_ssize_t  # from `at`: so far they were looked at
     _fields: cython.int
     _started: cython.bint  # the request line is done
     _carry: Arena | None
@@ -130,6 +133,7 @@ class Head:
         self.seen = 0
         self.repeated = 0
         self._line_at = 0
+        self._run = 0
         self._fields = 0
         self._started = False
 
@@ -215,6 +219,8 @@ class Head:
         end: cython.Py_ssize_t = self.at + min(have, HEAD_MAX)
         at: cython.Py_ssize_t = self.at + self._line_at
         memory: Memory = self.memory
+        if self._run != 0 and self._runs_on(memory, end) and have < HEAD_MAX:
+            return
         while True:
             if not self._started:
                 at = self._start_line(memory, at, end)
@@ -231,6 +237,26 @@ class Head:
             self.verdict = -at
         elif have >= HEAD_MAX:
             self.verdict = 431
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _cut(self, run: cython.uint, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The line ends in octets of a class: whatever follows of that class changes nothing."""
+        self._run = run
+        self._run_end = end - self.at
+        return CUT
+
+    @cython.cfunc
+    def _runs_on(self, memory: Memory, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether the line that was cut still ends in the same run; else it is to be parsed."""
+        run: cython.uint = self._run
+        at: cython.Py_ssize_t = self.at + self._run_end
+        at = skip_class(memory, at, end, self._classes, run)
+        self._run_end = end - self.at
+        if at == end and (run != TARGET_CLASS or self._run_end - self._line_at <= TARGET_MAX):
+            return True
+        self._run = 0
+        return False
 
     @cython.cfunc
     def _start_line(
@@ -253,7 +279,7 @@ class Head:
         if length > TARGET_MAX:
             return -414
         if at == end:
-            return CUT
+            return self._cut(TARGET_CLASS, end)
         if length == 0 or get8(memory, at) != 0x20:
             return -400
         self.target_at = target_at - self.at
@@ -369,7 +395,7 @@ class Head:
         name_at: cython.Py_ssize_t = at
         at = skip_class(memory, at, end, self._classes, TOKEN_CLASS)
         if at == end:
-            return CUT
+            return self._cut(TOKEN_CLASS, end)
         name_len: cython.Py_ssize_t = at - name_at
         if name_len == 0 and get8(memory, at) == 0x0D:  # the empty line, cut; or a bare CR
             return CUT if at + 1 == end else -400
@@ -378,7 +404,7 @@ class Head:
         value_at: cython.Py_ssize_t = skip_class(memory, at + 1, end, self._classes, BLANK_CLASS)
         at = skip_text(memory, value_at, end)
         if at == end:
-            return CUT
+            return self._cut(TEXT_CLASS, end)
         if get8(memory, at) != 0x0D:
             return -400
         if at + 1 == end:
@@ -424,7 +450,10 @@ class Head:
         elif field < TEXT_FIELDS:
             self.texts[field] = read(memory, at, end - at)
         elif field == CONTENT_LENGTH:
-            return 400 if again else self._length(memory, at, end)
+            length: cython.longlong = content_length(memory, at, end)
+            if again or length < 0:
+                return 400
+            self.content_length = length
         elif field == TRANSFER_ENCODING:
             if again:
                 return 400
@@ -435,22 +464,6 @@ class Head:
             if end - at != 12 or not same_folded(memory, at, b"100-continue"):
                 return 417
             self.continues = True
-        return 0
-
-    @cython.cfunc
-    def _length(self, memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-        """Content-Length = 1*DIGIT (RFC 9110, 8.6). Beyond LENGTH_MAX it stops counting."""
-        if at == end:
-            return 400
-        total: cython.ulonglong = 0
-        octet: cython.uint
-        while at < end:
-            octet = get8(memory, at)
-            if octet < 0x30 or octet > 0x39:
-                return 400
-            total = min(total * 10 + (octet - 0x30), LENGTH_MAX)
-            at += 1
-        self.content_length = total
         return 0
 
     @cython.cfunc

@@ -44,6 +44,7 @@ TOKEN_CLASS = 1  # RFC 9110, 5.6.2
 TARGET_CLASS = 2  # visible ASCII without '#': a fragment is never sent
 HOST_CLASS = 4  # RFC 3986, 3.2.2 and 3.2.3
 BLANK_CLASS = 8  # SP and HTAB: OWS
+TEXT_CLASS = 16  # field-content and blanks: no control but HTAB (RFC 9110, 5.5)
 
 # What a line function answers instead of a position; below it, a negated status.
 CUT = -2

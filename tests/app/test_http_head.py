@@ -265,7 +265,7 @@ def test_repeated_fields_are_known() -> None:
     assert not head.repeated >> IF_NONE_MATCH & 1
 
 
-@pytest.mark.parametrize("step", [None, 1000])
+@pytest.mark.parametrize("step", [None, 1000, 1])
 def test_a_target_that_is_too_long(step: int | None) -> None:
     for extra, expected in ((0, DONE), (1, 414)):
         data = request(start="GET /" + "a" * (TARGET_MAX - 1 + extra) + " HTTP/1.1")
@@ -274,7 +274,7 @@ def test_a_target_that_is_too_long(step: int | None) -> None:
     assert parse(b"GET /" + b"a" * TARGET_MAX).verdict == 414  # without waiting for its end
 
 
-@pytest.mark.parametrize("step", [None, 61, 4096])
+@pytest.mark.parametrize("step", [None, 61, 4096, 1])
 def test_a_head_that_is_too_long(step: int | None) -> None:
     empty = request("X: ")
     for extra, expected in ((0, DONE), (1, 431)):
@@ -282,6 +282,17 @@ def test_a_head_that_is_too_long(step: int | None) -> None:
         cuts = range(step, len(data), step) if step else ()
         assert parse(data, *cuts).verdict == expected
     assert parse(request("X: " + "y" * HEAD_MAX)[:-4], *range(1000, 16000, 1000)).verdict == 431
+
+
+@pytest.mark.parametrize("start", ["GET /", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nX: "])
+@pytest.mark.parametrize("last", [b"\x01", b"\xff", b"\x7f"])
+def test_a_cut_run_ends_where_it_would_have_uncut(start: str, last: bytes) -> None:
+    """Target, name and value are not read again for each piece of them: the verdict is the same."""
+    data = start.encode() + b"a" * 300 + last
+    whole = parse(data)
+    for step in (1, 7, 150):
+        pieces = parse(data, *range(step, len(data), step))
+        assert (pieces.verdict, pieces.at) == (whole.verdict, 0)
 
 
 def test_too_many_fields() -> None:
