@@ -26,7 +26,7 @@ from tools.environment import ROOT, Missing, Python
 SANS_IO = ("core", "wire", "endpoint", "ip", "tcp", "stack")  # what must run plain, and be covered
 COVERED_PERCENT = 95
 OTHER_PYTHONS = ("python3.14", "python3.13", "python3.12")
-UNIT = "not e2e and not sim"
+UNIT = "not e2e and not sim and not soak"
 NO_TESTS = 5  # pytest's exit status
 NO_COVER = re.compile(r"#\s*pragma: no cover(.*)")
 
@@ -161,7 +161,7 @@ class Suite:
 
     def sim(self) -> str:
         self.build()
-        return self.pytest("sim", "-m", "sim", "-n", "2")
+        return self.pytest("sim", "-m", "sim and not soak", "-n", "2")
 
     def e2e(self) -> str:
         self.build()

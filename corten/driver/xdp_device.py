@@ -4,7 +4,9 @@ Strategy. The owner loads the filter (`corten.driver.xdp_filter`), attaches it, 
 the last process of the group it is gone, and the kernel has all frames again. Sockets and packet
 memory are the workers' own, made in them and gone with them; what a worker gets from here is the
 map that its sockets go into and the numbers of its queues. Of W workers the one at place p serves
-the queues p, p + W, p + 2 W, …: all of the device's receive queues, whoever of us is there.
+the queues p, p + W, p + 2 W, …: all of the device's receive queues, whoever of us is there. Where
+the device says by what hash it deals flows to them, the workers are told: a port that one of them
+opens a connection from is chosen so that the answers come to it.
 
 Rules. The device is configured by whoever administers it: MTU, queues and hardware address are
 read, it is brought up, and nothing else is changed. What is asked here takes no privilege.
@@ -20,6 +22,7 @@ import struct
 from dataclasses import dataclass
 
 from corten.driver.device import Device, Queue, Wanted, configure
+from corten.driver.rss import Rxfh, read_rss, steering_values
 from corten.driver.xdp_filter import ADDRESSES_MAX, Filter, open_filter
 from corten.endpoint.error import CortenError
 
@@ -50,7 +53,7 @@ class Card:
 class XdpDevice(Device):
     """A device with the filter on it."""
 
-    def __init__(self, wanted: Wanted, card: Card, made: Filter) -> None:
+    def __init__(self, wanted: Wanted, card: Card, made: Filter, rss: Rxfh | None = None) -> None:
         self.name = card.name
         self.mtu = wanted.mtu or card.mtu
         self.mac = card.mac
@@ -58,15 +61,16 @@ class XdpDevice(Device):
         self._wanted = wanted
         self._card = card
         self._filter = made
+        self._rss = rss
 
     def queue(self, place: int) -> Queue:
-        options, card = self._wanted.options, self._card
+        options, card, workers = self._wanted.options, self._card, self._wanted.queues
         checksum = options.get("checksum", "auto")
         if checksum == "auto":
             checksum = "undone" if card.driver == "veth" else "verify"
         values = {
             "index": card.index,
-            "queues": list(range(place, card.receive_queues, self._wanted.queues)),
+            "queues": list(range(place, card.receive_queues, workers)),
             "ring": options.get("ring", RING),
             "copy": options.get("copy", "auto"),
             "fragments": self._filter.has_fragments,
@@ -74,6 +78,8 @@ class XdpDevice(Device):
             "offload": self._wanted.offload,
             "checksum": checksum,
         }
+        worker_of = {queue: queue % workers for queue in range(card.receive_queues)}
+        values |= steering_values(self._rss, place, worker_of)
         return Queue("xdp", self.name, values, [self._filter.sockets])
 
     def add_address(self, address: str) -> None:
@@ -114,7 +120,7 @@ def open_device(wanted: Wanted) -> XdpDevice:
     )
     mode = wanted.options.get("mode", "auto")
     made = open_filter(card.name, card.index, card.receive_queues, mode, wanted.vlan)
-    device = XdpDevice(wanted, card, made)
+    device = XdpDevice(wanted, card, made, read_rss(card.name))
     try:
         for address in wanted.ours:
             device.add_address(address)

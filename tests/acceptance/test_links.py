@@ -59,7 +59,7 @@ def test_a_vlan_between_two_stacks(
         words = ["tshark", "-i", "server", "-w", str(capture), "-a", "duration:25", "-q"]
         shark = Process(words, space, None)
         shark.expect("Capturing on")
-        words = [*corten(), "load", URL + page, "--json", "-c", "4", "-d", "2", "--hashes"]
+        words = [*corten(), "load", URL + page, "--json", "-c", "4", "-d", "0.5", "--hashes"]
         words += ["--link", f"tap:client,vlan={VID},address=10.9.0.9/24,offload={offload}"]
         client = Process(words, space, None, directory=str(ROOT))
         try:

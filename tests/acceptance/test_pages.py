@@ -12,6 +12,8 @@ from bench.client import site_pages
 from tests.acceptance.wire import WIRES, Wire, laid
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+SOAK = pytest.mark.soak
+OFFLOAD = ("on", "off")
 
 
 @pytest.fixture(params=list(WIRES))
@@ -24,8 +26,10 @@ def digests(root: Path, pages: list[str]) -> dict[str, str]:
     return {page: hashlib.sha256((root / page).read_bytes()).hexdigest() for page in pages}
 
 
-@pytest.mark.parametrize("offload", ["on", "off"])
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("workers", "offload"),
+    [(1, "off"), (2, "on"), *(pytest.param(n, o, marks=SOAK) for n in (1, 2, 4) for o in OFFLOAD)],
+)
 def test_every_page(wire: Wire, site: Path, tmp_path: Path, workers: int, offload: str) -> None:
     pages = site_pages(str(site))
     assert len(pages) == 500
@@ -38,13 +42,16 @@ def test_every_page(wire: Wire, site: Path, tmp_path: Path, workers: int, offloa
     assert got == digests(site, pages)
 
 
-@pytest.mark.parametrize("offload", ["on", "off"])
 @pytest.mark.parametrize(
-    ("workers", "seconds"),
-    [(1, 3.0), (2, 3.0), *(pytest.param(n, 30.0, marks=pytest.mark.soak) for n in (1, 2, 4))],
+    ("workers", "offload", "seconds"),
+    [
+        (1, "on", 3.0),
+        (2, "off", 3.0),
+        *(pytest.param(n, o, 30.0, marks=SOAK) for n in (1, 2, 4) for o in OFFLOAD),
+    ],
 )
 def test_a_thousand_connections_without_an_error(
-    wire: Wire, site: Path, workers: int, seconds: float, offload: str
+    wire: Wire, site: Path, workers: int, offload: str, seconds: float
 ) -> None:
     with wire.httpd(site, workers, offload) as server:
         assert wire.failed(server, 1000, seconds, site_pages(str(site))) == 0

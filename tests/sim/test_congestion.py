@@ -53,6 +53,7 @@ def shares(count: int, seconds: int, **config: Any) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.sim
 @pytest.mark.parametrize("control", ["reno", "cubic"])
 @pytest.mark.parametrize(("count", "fair"), [(2, 0.85), (8, 0.85)])
 def test_flows_share_a_bottleneck(control: str, count: int, fair: float) -> None:
@@ -92,6 +93,8 @@ def test_a_paced_flow_needs_no_queue_for_its_window(control: str) -> None:
     assert most[True] < most[False] / 2
 
 
+@pytest.mark.slow
+@pytest.mark.sim
 @pytest.mark.requirement("RFC 9406 4.2", "RFC 9438 4.10")
 @pytest.mark.parametrize("pacing", [False, True])
 def test_slow_start_ends_before_the_queue_is_full(pacing: bool) -> None:
