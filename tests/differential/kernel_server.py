@@ -50,6 +50,8 @@ class Server:
             return  # silent: reset before it was taken
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if port == SOURCE:
+            # how much a buffer takes at first depends on the congestion control; this must not wait
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * len(STREAM))
             connection.sendall(STREAM)
         elif port == CLOSE:
             connection.sendall(GREETING)
