@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import machine
+from bench.awake import awake
 from bench.namespace import Namespace, NamespaceError, cubic_allowed
 from bench.process import Process, ProcessError
 from bench.server import compile_program
@@ -248,7 +249,11 @@ def main() -> int:
     cells = [
         Cell(rtt, loss / 100, options.rate * 10**6) for rtt in options.rtt for loss in options.loss
     ]
-    with tempfile.TemporaryDirectory(prefix="corten-goodput-") as work, cubic_allowed():
+    with (
+        tempfile.TemporaryDirectory(prefix="corten-goodput-") as work,
+        cubic_allowed(),
+        awake([0, 1]),
+    ):
         relay = os.path.join(work, "relay")
         compile_program(os.path.join(_HERE, "relay.c"), relay)
         bench = Goodput(options, relay)

@@ -1,8 +1,9 @@
 """What the machine did during a run: busy, stolen and foreign time of each core.
 
-Busy is everything in /proc/stat but idle and I/O wait, softirq included, steal excluded. Foreign is
-the time of processes that are not of this run: on a machine with other users a run is as worthless
-with much of it as with much steal.
+Busy is everything in /proc/stat but idle and I/O wait, softirq included, steal excluded, and
+without what keeps a core awake (`bench.awake`, all of `nice`). Foreign is the time of processes
+that are not of this run: on a machine with other users a run is as worthless with much of it as
+with much steal.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench import awake
+
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_IDLE = ("nice", "idle", "iowait", "steal")
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
 # program -> Debian package
@@ -124,11 +128,11 @@ class Watch:
         uses = []
         for number in self.cores:
             delta = {name: after[number][name] - self._before[number][name] for name in _FIELDS}
-            busy = sum(delta[name] for name in _FIELDS if name not in ("idle", "iowait", "steal"))
+            busy = sum(delta[name] for name in _FIELDS if name not in _IDLE)
             uses.append(
                 CoreUse(busy, delta["steal"], delta["softirq"], delta["user"], delta["system"])
             )
-        own = set(ours) | {os.getpid()}
+        own = set(ours) | awake.pids | {os.getpid()}
         # a child's time moves to its parent when it is waited for: only the sums can be compared
         foreign = _outside(process_times(), own) - _outside(self._processes, own)
         return Use(seconds, uses, max(0.0, foreign))

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import machine
+from bench.awake import awake
 from bench.process import Process, ProcessError
 from bench.server import corten
 from bench.summary import ratio_of
@@ -209,14 +210,19 @@ def main() -> int:
             file.write(b"x" * BODY_LEN)
         further = ("--busy-poll",) if options.busy_poll else ()
         bench = Memory(options, Setting(work, options.seconds, further))
-        for number in range(options.rounds):
-            for connections in options.connections:
-                try:
-                    bench.round(connections, number)
-                except (ProcessError, OSError) as error:
-                    print(f"{number + 1:3} {connections:5}  failed: {error}", flush=True)
+        with awake([0, 1]):
+            _measure(bench, options)
     _publish(bench)
     return 0
+
+
+def _measure(bench: Memory, options: argparse.Namespace) -> None:
+    for number in range(options.rounds):
+        for connections in options.connections:
+            try:
+                bench.round(connections, number)
+            except (ProcessError, OSError) as error:
+                print(f"{number + 1:3} {connections:5}  failed: {error}", flush=True)
 
 
 if __name__ == "__main__":
