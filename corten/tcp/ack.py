@@ -75,6 +75,11 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         # a shut window whose probes are answered may last for ever (MUST-37), but for who has
         # closed, or has set a user timeout (RFC 5482 3)
         tcb.retry_since = 0
+    if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= low_water(tcb):
+        # also when SND.UNA has not moved: in recovery SACKs alone let new data go
+        tcb.blocked = False
+        tcb.events |= EVENT_WRITABLE
+        host.mark(tcb)
     return ACCEPTED
 
 
@@ -177,10 +182,6 @@ def _advance(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyt
     else:
         start_timer(tcb, now)  # 5.3
     tcb.path.neighbour.confirm(now)
-    if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= low_water(tcb):
-        tcb.blocked = False
-        tcb.events |= EVENT_WRITABLE
-        host.mark(tcb)
     if tcb.snd_nxt != tcb.snd_end or tcb.fin_queued:
         host.mark(tcb)
     return octets

@@ -3,7 +3,8 @@
 Receiving: when half a buffer has come within two round trips and the application keeps up, the
 window may be what holds the sender back, and the buffer doubles; so a sender that doubles its own
 window each round trip never meets ours. Sending: `send` says stop at twice the congestion window,
-for what is in flight and as much again that can follow at once.
+for what is in flight and as much again that can follow at once; where a hole holds SND.UNA back
+and what is in flight is more than the window, at a window beyond that.
 
 Both begin at `receive_buffer` and `send_high_water` and end at `receive_buffer_max` and
 `send_buffer_max`; what all connections of a stack were granted beyond the beginning is bounded by
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.limit import RTT_UNKNOWN_NS
-from cython.cimports.corten.core.serial import seq_add
+from cython.cimports.corten.core.serial import seq_add, seq_sub
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.host import TcpHost
 from cython.cimports.corten.tcp.tcb import Tcb
@@ -59,13 +60,30 @@ def tune_receive(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _covered(tcb: Tcb) -> cython.Py_ssize_t:
+    """What of the queue the wire has, or may have now."""
+    in_flight: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
+    return max(in_flight, tcb.congestion.window)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _wanted(tcb: Tcb) -> cython.Py_ssize_t:
+    """What the high-water mark should be by now, within the settings."""
+    wanted: cython.Py_ssize_t = _covered(tcb) + tcb.congestion.window
+    return min(wanted, tcb.config.send_buffer_max)
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def has_send_room(host: TcpHost, tcb: Tcb, queued: cython.Py_ssize_t) -> cython.bint:
     """Whether so much may be queued before `send` says stop; the mark grows if need be."""
     if queued <= tcb.snd_buf:
         return True
-    wanted: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, tcb.congestion.window) * 2
-    wanted = min(wanted, tcb.config.send_buffer_max)
+    wanted: cython.Py_ssize_t = _wanted(tcb)
     if wanted > tcb.snd_buf:
         tcb.snd_buf += _grant(host, wanted - tcb.snd_buf)
     return queued <= tcb.snd_buf
@@ -74,14 +92,14 @@ def has_send_room(host: TcpHost, tcb: Tcb, queued: cython.Py_ssize_t) -> cython.
 @cython.cfunc
 @cython.exceptval(check=False)
 def low_water(tcb: Tcb) -> cython.Py_ssize_t:
-    """At or below this `on_writable` follows: a fixed mark, or a quarter more than what may be in
-    flight, so that the application is asked before the wire falls idle."""
+    """At or below this `on_writable` follows: a fixed mark, or a quarter of a window more than
+    what is or may be in flight, so that the application is asked before the wire falls idle; but
+    not before a quarter of the buffer is free."""
     config: Config = tcb.config
     low: cython.Py_ssize_t = config.send_low_water
     if config.send_buffer_max > config.send_high_water:
-        window: cython.Py_ssize_t = tcb.congestion.window
-        most: cython.Py_ssize_t = tcb.snd_buf - tcb.snd_buf // 4
-        window += window // 4
-        window = min(window, most)
+        size: cython.Py_ssize_t = max(tcb.snd_buf, _wanted(tcb))
+        window: cython.Py_ssize_t = _covered(tcb) + tcb.congestion.window // 4
+        window = min(window, size - size // 4)
         low = max(low, window)
     return low

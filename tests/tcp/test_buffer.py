@@ -8,6 +8,7 @@ import pytest
 
 from corten.endpoint.error import CortenError
 from corten.sim.bulk import Bottleneck
+from corten.sim.link import Weather
 from corten.sim.script import Trace, pattern
 from corten.tcp.config import Config
 
@@ -29,6 +30,19 @@ def test_no_window_holds_back_a_long_path() -> None:
     assert grown < 0.5 * small
     path.run(700_000)
     assert path.network.leaks() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 5])
+def test_a_sender_in_recovery_is_asked_before_its_queue_is_dry(seed: int) -> None:
+    """A hole holds SND.UNA back while SACKs let new data go: more than a window is in flight."""
+    link = {"delay_ms": 50, "rate": 100_000_000, "queue_len": 1_250_000}
+    path = Bottleneck(seed, {"congestion": "cubic"}, {**link, "weather": Weather(loss=0.001)})
+    flow = path.flow()
+    path.run(3000)
+    known = flow.connection.info()
+    assert known["retransmitted"] > 0
+    assert known["sndbuf_limited"] == 0
 
 
 def fill(t: Trace, octets: int, gap_ms: float = 0.0, size: int = 1000) -> None:
