@@ -43,6 +43,7 @@ class CongestionControl:
     is_paced: cython.bint  # pacing_rate has an answer
     initial_window: cython.uint
     ack_limit: cython.uint  # in slow start one acknowledgement opens the window by no more
+    _ack_owed: cython.uint  # octets that were beyond it: later acknowledgements open by them
     _undo_window: cython.uint  # before the last reduction; 0: nothing to undo
     _undo_ssthresh: cython.uint
     _validation: Validation | None  # while the window is larger than what is used
@@ -63,6 +64,7 @@ class CongestionControl:
         self.is_paced = False
         self.initial_window = initial_window
         self.ack_limit = UNPACED_SEGMENTS * mss
+        self._ack_owed = 0
         self._undo_window = 0
         self._undo_ssthresh = 0
         self._validation = None
@@ -118,6 +120,7 @@ class CongestionControl:
         what was in flight lately, if that is more (RFC 7661 4.4.1); pipeACK is then undefined."""
         validation: Validation | None = self._validation
         self._validation = None
+        self._ack_owed = 0
         if validation is not None and validation.since != 0:
             return max(in_flight, validation.pipe_ack())
         return in_flight
@@ -129,10 +132,21 @@ class CongestionControl:
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def opened_by(self, acked: cython.uint) -> cython.uint:
+        """By how many octets one acknowledgement opens the window in slow start: what it
+        acknowledges (RFC 3465), L segments at the most (RFC 9406 4.2), so that it lets out no
+        burst. What is beyond L goes with those that follow: a receiver that acknowledges in
+        stretches, or a host that wakes late, costs no growth."""
+        owed: cython.uint = self._ack_owed + acked
+        octets: cython.uint = min(owed, self.ack_limit)
+        self._ack_owed = owed - octets
+        return octets
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def slow_start(self, acked: cython.uint) -> cython.void:
-        """RFC 5681 3.1 (2), by the octets acknowledged (RFC 3465), L segments at the most (RFC 9406
-        4.2). Not beyond `ssthresh`."""
-        self.window = min(self.window + min(acked, self.ack_limit), self.ssthresh, WINDOW_MAX)
+        """RFC 5681 3.1 (2), not beyond `ssthresh`."""
+        self.window = min(self.window + self.opened_by(acked), self.ssthresh, WINDOW_MAX)
 
     @cython.cfunc
     def on_ack(self, sample: AckSample) -> cython.int:
@@ -160,6 +174,7 @@ class CongestionControl:
     def on_idle(self, initial_window: cython.uint) -> cython.int:
         """Restart from `initial_window` (RFC 5681 4.1), but remember how far the window had come
         (RFC 7661 4.4.3): slow start is to go there again."""
+        self._ack_owed = 0
         if self.window > initial_window:
             self.ssthresh = max(self.ssthresh, self.window - self.window // 4)
             self.window = initial_window

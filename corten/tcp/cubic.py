@@ -174,7 +174,8 @@ class Cubic(CongestionControl):
         hystart: HyStart | None = self._hystart
         if hystart is None:
             hystart = self._hystart = HyStart()
-        self.window = min(self.window + hystart.grows_by(sample, self.ack_limit), WINDOW_MAX)
+        octets: cython.uint = hystart.grows_by(sample, self.opened_by(sample.acked))
+        self.window = min(self.window + octets, WINDOW_MAX)
         if hystart.is_over:
             self.ssthresh = self.window
             self._hystart = None

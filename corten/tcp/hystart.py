@@ -50,9 +50,8 @@ class HyStart:
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def grows_by(self, sample: AckSample, limit: cython.uint) -> cython.uint:
-        """By how many octets an acknowledgement opens the window; `limit` is L * SMSS (4.2)."""
-        octets: cython.uint = min(sample.acked, limit)
+    def grows_by(self, sample: AckSample, octets: cython.uint) -> cython.uint:
+        """By how many octets an acknowledgement opens the window; `octets`: in slow start."""
         self._acked += sample.acked
         if self._round_end == 0:
             self._round_end = self._acked + sample.in_flight

@@ -26,7 +26,7 @@ def test_slow_start_doubles_and_stops_at_ssthresh() -> None:
         assert control.acked(8 * MSS, RTT, 0) == 18 * MSS
         assert control.acked(9 * MSS, RTT, 0) == 26 * MSS  # L = 8 (RFC 9406 4.2)
         control.without_ack_limit()
-        assert control.acked(20 * MSS, RTT, 0) == 46 * MSS
+        assert control.acked(20 * MSS, RTT, 0) == 47 * MSS  # and one that was beyond it
         control.timed_out(20 * MSS, True, 0)
         assert control.window == MSS
         assert control.acked(50 * MSS, RTT, 0) == control.ssthresh

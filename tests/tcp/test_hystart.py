@@ -119,6 +119,26 @@ def test_one_acknowledgement_opens_by_eight_segments_unless_paced() -> None:
         assert sender.segments == window
 
 
+@pytest.mark.requirement("RFC 9406 4.2")
+def test_what_a_long_acknowledgement_was_denied_the_next_ones_bring() -> None:
+    """Eight segments at a time, all that was acknowledged in the end."""
+    sender = Sender(10)
+    windows = []
+    for segments in (20, 1, 1, 1, 1):
+        sender.control.acked(segments * MSS, 50 * MS, 0, 0, 50 * MS)
+        windows.append(sender.segments)
+    assert windows == [18, 26, 32, 33, 34]
+
+
+@pytest.mark.requirement("RFC 9406 4.2")
+def test_a_loss_forgets_what_was_denied() -> None:
+    sender = Sender(10)
+    sender.control.acked(20 * MSS, 50 * MS, 0, 0, 50 * MS)
+    sender.control.timed_out(30 * MSS, True, 0)
+    sender.control.acked(MSS, 50 * MS, 0, 0, 50 * MS)
+    assert sender.segments == 2
+
+
 @pytest.mark.requirement("RFC 9406 4.3")
 def test_only_the_first_slow_start_has_it() -> None:
     sender = Sender()
