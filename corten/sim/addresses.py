@@ -27,7 +27,9 @@ def parse(text: str) -> Given:
         if "/" not in text:
             found = ip_interface(f"{text}/{PREFIX_LEN[found.version]}")
     except ValueError:
-        raise CortenError(f"{text!r} is no address: write 10.0.0.1, 10.0.0.1/24 or fd00::1") from None
+        raise CortenError(
+            f"{text!r} is no address: write 10.0.0.1, 10.0.0.1/24 or fd00::1"
+        ) from None
     return found
 
 
@@ -58,7 +60,7 @@ class Addresses:
             subnet = fixed[0].network if fixed else self._fresh(version)
             for place, (given, is_router) in zip(found, ends, strict=True):
                 own = [each for each in given if each.version == version]
-                place += own or [self._free(subnet, is_router)]
+                place.extend(own or [self._free(subnet, is_router)])
             subnets.append(subnet)
         self.subnets += subnets
         return found, subnets
@@ -71,7 +73,7 @@ class Addresses:
                 else IPv6Network(f"fd00:0:0:{number:x}::/64")
             )
             taken = [each for each in self.subnets if each.version == version]
-            if not any(subnet.overlaps(each) for each in taken):  # type: ignore[arg-type]  # as above
+            if not any(subnet.overlaps(each) for each in taken):
                 return subnet
         raise CortenError(f"more than {SUBNETS_MAX} links: give the hosts addresses of their own")
 

@@ -69,7 +69,9 @@ class Router:
         self.given: list[Given] = []
         self.addresses: list[str] = []
 
-    def attach(self, link: Any, addresses: list[Given], mtu: int, gateways: list[str]) -> RouterPort:
+    def attach(
+        self, link: Any, addresses: list[Given], mtu: int, gateways: list[str]
+    ) -> RouterPort:
         """A port on a link, with these addresses. `gateways`: it needs none."""
         port = RouterPort(self, link, addresses, mtu)
         self.ports.append(port)

@@ -40,8 +40,8 @@ class Link:
         faults: Iterable[Fault] = (),
         jitter_ns: int = 0,
     ) -> None:
-        """`rate` in bits a second (0: no limit); `queue_len` in octets, of each port; `jitter_ns`: a
-        frame takes up to so much longer, and none overtakes another for it."""
+        """`rate` in bits a second (0: no limit); `queue_len` in octets, of each port. A frame takes
+        up to `jitter_ns` longer; none overtakes another for that."""
         self.network = network
         self.index = index
         self.delay_ns = delay_ns

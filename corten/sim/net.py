@@ -27,7 +27,6 @@ from typing import Any
 
 from corten.endpoint.error import CortenError
 from corten.sim.addresses import Addresses, Given, Subnet, parse
-from corten.sim.entropy import seeded
 from corten.sim.fault import Weather
 from corten.sim.forwarder import Router
 from corten.sim.host import NEVER
@@ -35,6 +34,7 @@ from corten.sim.link import Link
 from corten.sim.machine import Machine
 from corten.sim.name_server import serve_book
 from corten.sim.network import Network, SimulationFailure
+from corten.sim.process import virtual
 from corten.sim.trace import PacketTrace
 from corten.sim.virtual_loop import RUNNER, VirtualLoop
 from corten.sim.ways import Ways
@@ -148,8 +148,8 @@ class Net:
         ends = (a, b)
         given = [(end.given, end.is_router) for end in ends]
         addresses, subnets = self._addresses.join(given)
-        for end, own, other, others in zip(ends, addresses, ends[::-1], addresses[::-1], strict=True):
-            self._attach(end, link, own, mtu, other, others)
+        for i, end in enumerate(ends):
+            self._attach(end, link, addresses[i], mtu, ends[1 - i], addresses[1 - i])
         self._ways.add(ends, link, addresses, subnets)
         return link
 
@@ -163,15 +163,16 @@ class Net:
         others: list[Given],
     ) -> None:
         gateways = [str(each.ip) for each in others] if other.is_router else []
-        port = node.attach(link, addresses, mtu, gateways)
+        node.attach(link, addresses, mtu, gateways)
         node.given = []
         node.addresses += [str(each.ip) for each in addresses]
         self.book[node.name.lower()] += [str(each.ip) for each in addresses]
         if isinstance(node, Machine):
+            stack, interface = node.host.stack, node.host.ports[-1].interface
             reached: list[Subnet] = [each.network for each in addresses]
             for each in others:
                 if not any(each.version == net.version and each.ip in net for net in reached):
-                    node.host.stack.add_route(f"{each.ip}/{each.ip.max_prefixlen}", port.interface)
+                    stack.add_route(f"{each.ip}/{each.ip.max_prefixlen}", interface)
 
     def at(self, seconds: float, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function(*arguments)` at an instant, in seconds since the network began:
@@ -223,7 +224,7 @@ class Net:
         self._ways.settle(self.machines, self.routers)
         task = on.task(main) if on is not None else loop.create_task(main)
         loop.until = self.network.now + int(within * SECOND)
-        with seeded(self._entropy):
+        with virtual(self._entropy, self._clock):
             try:
                 loop.run_until_complete(loop.create_task(self._first(task), name=RUNNER))
                 return self._result(task)
@@ -234,6 +235,9 @@ class Net:
                 raise
             finally:
                 loop.until = NEVER
+
+    def _clock(self) -> int:
+        return self.network.now
 
     async def _first(self, task: asyncio.Task[Any]) -> None:
         """Until the task is done, or something that was started has failed."""
@@ -279,7 +283,8 @@ class Net:
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        with seeded(self._entropy):
+        loop.set_exception_handler(lambda *_: None)  # of what is torn down here and now
+        with virtual(self._entropy, self._clock):
             self._end(loop.tasks())
             loop.run_until_complete(loop.shutdown_asyncgens())
             for machine in self.machines:

@@ -20,9 +20,7 @@ V6_ADDRESS = bytes.fromhex("fd00ffff000000000000000000000001")
 _V4_ERRORS = (3, 4, 5, 11, 12)
 
 
-def too_big(
-    frame: bytes, mtu: int, v4: bytes = ADDRESS, v6: bytes = V6_ADDRESS
-) -> bytes | None:
+def too_big(frame: bytes, mtu: int, v4: bytes = ADDRESS, v6: bytes = V6_ADDRESS) -> bytes | None:
     """The ICMP error about an IPv4 packet that may not be fragmented, or an IPv6 packet, as a frame
     back to its sender; None when there is nobody to tell. `v4`, `v6`: whose word it is."""
     return _error(frame, v4, v6, struct.pack("!BBHHH", 3, 4, 0, 0, mtu), (2, 0, mtu))

@@ -21,7 +21,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any, Never, Protocol
+from weakref import WeakKeyDictionary
 
+from corten.aio import tls
 from corten.endpoint.error import CortenError
 from corten.sim.host import NEVER
 from corten.sim.network import Network, SimulationFailure
@@ -37,7 +39,6 @@ _KERNEL = (
     "add_writer",
     "remove_writer",
     "sock_accept",
-    "sock_connect",
     "sock_recv",
     "sock_recv_into",
     "sock_recvfrom",
@@ -175,9 +176,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.until = NEVER  # nanoseconds; reaching it is a failure
         self.alive: dict[int, asyncio.Task[Any]] = {}  # asyncio's own references are weak ones
         self._thread = threading.get_ident()
+        self._opened: Any = WeakKeyDictionary()  # socket: the transport that waits beside it
         self._clock_resolution = 1e-9
         self._selector = VirtualSelector(self)
-        self.set_task_factory(_make_task)
+        self.set_task_factory(_make_task)  # type: ignore[arg-type]  # typeshed's is of one type
 
     @property
     def ready(self) -> Any:
@@ -219,7 +221,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if not self.is_closed():
             self.close()
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]  # without TypeVarTuple
         self, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.Handle:
         if threading.get_ident() != self._thread:
@@ -244,18 +246,36 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     # -- the network of the task's host -------------------------------------------------------
 
-    async def create_server(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
+    async def create_server(self, *args: Any, **options: Any) -> Any:
         return await here().joint.create_server(*args, **options)
 
-    async def create_connection(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
-        return await here().joint.create_connection(*args, **options)
+    async def create_connection(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
+        sock = options.pop("sock", None)
+        if sock is None:
+            return await here().joint.create_connection(protocol_factory, *args, **options)
+        if sock not in self._opened:
+            raise NotVirtual("this socket is the kernel's: connect by host and port instead")
+        transport = self._opened.pop(sock)
+        sock.close()
+        context = tls.check_context(options.get("ssl"), server_side=False)
+        return await here().joint.dress(
+            transport,
+            protocol_factory,
+            context,
+            options.get("server_hostname") if context is not None else None,
+            options.get("ssl_handshake_timeout"),
+            options.get("ssl_shutdown_timeout"),
+        )
 
-    async def create_datagram_endpoint(  # type: ignore[override]
-        self, *args: Any, **options: Any
-    ) -> Any:
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        """Open a connection of the host's stack, and keep it beside the socket, which is only a
+        token, until `create_connection(sock=…)`: so do happy eyeballs that are not asyncio's."""
+        self._opened[sock] = await here().joint.open_one(address[:2])
+
+    async def create_datagram_endpoint(self, *args: Any, **options: Any) -> Any:
         return await here().joint.create_datagram_endpoint(*args, **options)
 
-    async def getaddrinfo(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, *args: Any, **options: Any) -> Any:
         return await here().joint.getaddrinfo(*args, **options)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
@@ -289,7 +309,7 @@ def _make_task(
 
 
 def _where(task: asyncio.Task[Any]) -> str:
-    """"fetch on client, at client.py:17"."""
+    """ "fetch on client, at client.py:17"."""
     place = task.place if isinstance(task, VirtualTask) else None
     stack = task.get_stack()
     at = f", at {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else ""

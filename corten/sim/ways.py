@@ -39,7 +39,11 @@ class Ways:
         self._given: set[tuple[str, str, str]] = set()  # routes that hosts have
 
     def add(
-        self, ends: tuple[Node, Node], link: Link, addresses: list[list[Given]], subnets: list[Subnet]
+        self,
+        ends: tuple[Node, Node],
+        link: Link,
+        addresses: list[list[Given]],
+        subnets: list[Subnet],
     ) -> None:
         self.spans.append(Span(ends, link, addresses, subnets))
         self._is_settled = False
@@ -81,14 +85,8 @@ class Ways:
 
     def _next(self, node: Node, levels: dict[Router, int]) -> tuple[Router, Span] | None:
         """The router to send to, and the link it is reached on."""
-        known = [(levels[router], span) for router, span in self._neighbours(node) if router in levels]
-        if not known:
-            return None
-        least = min(level for level, _ in known)
-        span = next(span for level, span in known if level == least)
-        other = span.ends[1 - span.ends.index(node)]
-        assert isinstance(other, Router)
-        return other, span
+        known = [step for step in self._neighbours(node) if step[0] in levels]
+        return min(known, key=lambda step: levels[step[0]], default=None)
 
     def _teach_router(self, router: Router, span: Span, levels: dict[Router, int]) -> None:
         if router in span.ends:
