@@ -183,7 +183,7 @@ def _forget(transport: Any) -> None:
         transport.abort()
 
 
-def _loop_class(uvloop: bool | None) -> type:
+def loop_class(uvloop: bool | None) -> type:
     """Loop, or the same over uvloop's. CortenError where that is missing."""
     if uvloop is False:
         return Loop
@@ -210,7 +210,7 @@ def new_event_loop(
     """
     if links is None:
         links = os.environ.get(LINKS, "").split()
-    loop: Any = _loop_class(uvloop)()
+    loop: Any = loop_class(uvloop)()
     if not links:
         return loop
     try:

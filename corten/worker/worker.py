@@ -78,6 +78,8 @@ class Worker(Loop):
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self.on_drained: Callable[[], object] = self.stop
+        # of a worker whose connections somebody else closes: called instead of closing them
+        self.on_leaving: Callable[[float], object] | None = None
         self.names = Names(self, self._learnt_servers, self.stack.routes.sort)
         self.leases: Leases | None = None
         self.exchange = exchange
@@ -387,8 +389,11 @@ class Worker(Loop):
         long; then `on_drained`, as of `drain`. A worker that is alone lets peers try again."""
         if self._draining:
             return
-        self._draining = True
         self.stack.host.exchange.is_leaving = True
+        if self.on_leaving is not None:
+            self.on_leaving(seconds)
+            return
+        self._draining = True
         now = time.monotonic()
         self._drain_on(now + seconds, now + min(seconds, FRESH_SECONDS))
 
