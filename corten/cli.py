@@ -1,4 +1,4 @@
-"""The commands: `corten httpd`, `echo`, `nameserver`, `load`, `drill`, `ctl` and `check`.
+"""The commands: `corten httpd`, `asgi`, `echo`, `nameserver`, `load`, `drill`, `ctl` and `check`.
 
 Rules. What a command needs is imported when it runs, so that `corten --help` is quick. A mistake of
 the caller's is one line on standard error and exit code 2; a traceback is a defect of ours.
@@ -144,6 +144,36 @@ def httpd(port: int, root: str, access_log: str | None, memory: int, **options: 
         raise CortenError(f"access log {access_log}: {error.strerror}") from None
     site = load_site(root, memory << 20, sums=any(bare))
     _serve(port, factory(Service(site, log=log, **timeouts)), "http://{}:{}/", **options)
+
+
+@commands.command()
+@click.argument("app", metavar="MODULE:APP")
+@_on_links
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@click.option("--control", metavar="PATH", help="Where `corten ctl` finds this server; or none.")
+@click.option("--host", default="0.0.0.0", show_default=True, help="An address of a link, or all.")
+@click.option("--port", type=_PORT, default=8000, show_default=True)
+@click.option("--app-dir", type=click.Path(), default=".", show_default=True)
+@click.option("--factory", is_flag=True, help="APP is called without arguments, and makes it.")
+@click.option("--lifespan", type=click.Choice(["auto", "on", "off"]), default="auto")
+@click.option("--http", type=click.Choice(["auto", "h11", "httptools"]), default="auto")
+@click.option("--ws", default="auto", show_default=True, help="As uvicorn has it.")
+@click.option("--root-path", default="")
+@click.option("--log-level", default="warning", show_default=True)
+@click.option("--access-log", is_flag=True, help="A line for each request: --log-level info.")
+@click.option("--ssl-certfile", type=click.Path())
+@click.option("--ssl-keyfile", type=click.Path())
+@click.option("--drain", type=_SECONDS, default=5.0, show_default=True, metavar="S")
+def asgi(app: str, host: str, port: int, drain: float, app_dir: str, **options: Any) -> None:
+    """Serve an ASGI application by uvicorn's protocols."""
+    from corten.aio.asgi import check, runner
+
+    names = ("links", "cpus", "workers", "control")
+    ours = {name: options.pop(name) for name in names}
+    check(ours["links"])
+    shown = "https://{}:{}/" if options["ssl_certfile"] else "http://{}:{}/"
+    run = runner(app, host, port, drain, app_dir, **options)
+    _serve(port, None, shown, run=run, drain_seconds=drain, **ours)
 
 
 @commands.command()

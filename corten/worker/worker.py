@@ -78,7 +78,9 @@ class Worker(Loop):
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self.on_drained: Callable[[], object] = self.stop
-        self.names = Names(self, self._name_servers, self.stack.routes.sort)
+        # of a worker whose connections somebody else closes: called instead of closing them
+        self.on_leaving: Callable[[float], object] | None = None
+        self.names = Names(self, self._learnt_servers, self.stack.routes.sort)
         self.leases: Leases | None = None
         self.exchange = exchange
         self._spin: Spin | None = None
@@ -219,7 +221,11 @@ class Worker(Loop):
         """Call `found(addresses, error)` once, later; `family` 4 or 6: only such addresses."""
         self.names.resolver.resolve(name, found, family)
 
-    def _name_servers(self) -> list[str]:
+    def name_servers(self) -> list[str]:
+        """Whom `resolve` asks: those given by hand, else what the links have learnt."""
+        return self.names.given or self._learnt_servers()
+
+    def _learnt_servers(self) -> list[str]:
         """What the links have learnt, of leases first."""
         learnt = self.leases.name_servers() if self.leases is not None else []
         told = [halves for link in self.stack.interfaces for halves in link.name_servers]
@@ -264,6 +270,15 @@ class Worker(Loop):
         if self._breath.breathe(now) or self._breath.is_ready():
             return now
         return self._breath.next_deadline()
+
+    def patience(self) -> float | None:
+        """Seconds after which `turn` is due, whatever arrives before; None: only then."""
+        if self._breath.is_ready():
+            return 0.0
+        deadline = self._breath.next_deadline()
+        if deadline == NEVER:
+            return None
+        return max(0.0, (deadline - time.monotonic_ns()) / 1e9)
 
     def serve(
         self,
@@ -338,6 +353,14 @@ class Worker(Loop):
             elif fd == self._wake_fd:
                 self._drain_wake()
 
+    def is_stopped(self) -> bool:
+        """Whether somebody has called `stop`: whoever turns this worker is to end."""
+        return self._stopped
+
+    def is_closed(self) -> bool:
+        """Whether `close` has been called: it can be turned no more."""
+        return self._epoll.closed
+
     def stop(self) -> None:
         """End `serve` after this breath."""
         self._stopped = True
@@ -366,8 +389,11 @@ class Worker(Loop):
         long; then `on_drained`, as of `drain`. A worker that is alone lets peers try again."""
         if self._draining:
             return
-        self._draining = True
         self.stack.host.exchange.is_leaving = True
+        if self.on_leaving is not None:
+            self.on_leaving(seconds)
+            return
+        self._draining = True
         now = time.monotonic()
         self._drain_on(now + seconds, now + min(seconds, FRESH_SECONDS))
 
