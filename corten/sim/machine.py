@@ -165,12 +165,13 @@ class Machine(Loop):
 
     def attach(self, link: Any, addresses: list[Given], mtu: int, gateways: list[str]) -> Port:
         """An interface on a link, with these addresses."""
-        first = next((port for port in self.host.ports), None) is None
+        first = not self.host.ports
         return self.host.attach(
             link,
             [str(address) for address in addresses],
             mtu=mtu,
             gateway=gateways if first and gateways else None,
+            dad="off",  # nobody else has it: the network has given it
         )
 
     def connections(self) -> list[Connection]:

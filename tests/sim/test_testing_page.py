@@ -20,5 +20,5 @@ def test_each_example_is_found() -> None:
 def test_it_runs_as_the_page_shows_it(number: int, pytester: pytest.Pytester) -> None:
     block = BLOCKS[number]
     pytester.makepyfile(block)
-    done = pytester.runpytest_inprocess("-p", "corten.sim.pytest_plugin", "-p", "no:cacheprovider")
+    done = pytester.runpytest_inprocess("-p", "corten.sim.pytest_plugin")
     done.assert_outcomes(passed=len(re.findall(r"^(?:async )?def test_", block, re.MULTILINE)))
