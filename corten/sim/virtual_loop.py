@@ -154,7 +154,7 @@ class VirtualSelector:
             network.step()
 
     def _fail(self, text: str) -> Never:
-        self._loop.until = NEVER  # what is cancelled now may take its time
+        self._turns, self._loop.until = 0, NEVER  # what is cancelled now may take its time
         waiting = "\n".join(f"  {line}" for line in self._loop.waiting())
         raise SimulationFailure(f"{text}\n{waiting}")
 
