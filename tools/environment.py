@@ -34,6 +34,7 @@ PROGRAMS = {
     "ip": "iproute2",
     "ethtool": "ethtool",
     "nmap": "nmap",
+    "openssl": "openssl",
     "tshark": "tshark",
     "valgrind": "valgrind",
     "ping": "iputils-ping",

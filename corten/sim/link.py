@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from corten.core.chance import Chance
 from corten.sim.fault import Fault, Weather, flip_bit
+from corten.sim.icmp_error import ETHERNET_LEN, too_big
 from corten.sim.packet import codepoint, mark
-from corten.sim.router import ETHERNET_LEN, too_big
 
 if TYPE_CHECKING:
     from corten.sim.host import Port

@@ -28,13 +28,13 @@ from typing import Any
 from corten.endpoint.error import CortenError
 from corten.sim.addresses import Addresses, Given, Subnet, parse
 from corten.sim.fault import Weather
-from corten.sim.forwarder import Router
 from corten.sim.host import NEVER
 from corten.sim.link import Link
 from corten.sim.machine import Machine
 from corten.sim.name_server import serve_book
 from corten.sim.network import Network, SimulationFailure
 from corten.sim.process import virtual
+from corten.sim.router import Router
 from corten.sim.trace import PacketTrace
 from corten.sim.virtual_loop import RUNNER, VirtualLoop
 from corten.sim.ways import Ways

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from corten.sim.addresses import Given, Subnet
-from corten.sim.forwarder import Router
 from corten.sim.link import Link
 from corten.sim.machine import Machine
+from corten.sim.router import Router
 
 Node = Machine | Router
 

@@ -239,7 +239,9 @@ def test_a_failure_tells_the_seed_and_the_packets(net: Net, tmp_path: Path) -> N
     link = net.link(client, server)
     net.pcapng = tmp_path / "run.pcapng"
     link.cut()
-    with pytest.raises(SimulationFailure, match=r"not done at 2 s(.|\n)*ask on client waits") as caught:
+    with pytest.raises(
+        SimulationFailure, match=r"not done at 2 s(.|\n)*ask on client waits"
+    ) as caught:
         client.run(ask("server"), within=2)
     note = caught.value.__notes__[0]
     assert "who-has 10.0.0.1 tell 10.0.0.2" in note
