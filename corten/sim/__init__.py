@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from corten.sim.checker import Checker, CheckFailure
     from corten.sim.fault import Fault, Weather, delay, drop, duplicate, flip, swap
     from corten.sim.host import Host
-    from corten.sim.icmp_error import Router
     from corten.sim.link import Link
     from corten.sim.machine import Machine
     from corten.sim.net import Net
     from corten.sim.network import Network, SimulationFailure
+    from corten.sim.router import Router
     from corten.sim.rules import Limits
     from corten.sim.virtual_loop import NotVirtual, VirtualLoop
 

@@ -1,8 +1,8 @@
 """Chance and the clock for programs that ask the process for them, while a simulated network runs.
 
 Masks of WebSocket frames, identifiers and boundaries come from `os.urandom`, `secrets`, `uuid` and
-`random`; a Date field and a client's patience from `time.time` and `time.monotonic`. While `virtual`
-lasts the first draw from one generator and the others read the network's clock, so that a run's
+`random`; a Date field and a client's patience from `time.time` and `time.monotonic`. Within
+`virtual` the first draw from one generator and the others read the network's clock, so that a run's
 octets are the same each time. Beyond reach are what OpenSSL draws for itself (keys and nonces of
 TLS), `datetime.now`, and what a module has taken by name before (`from time import monotonic`).
 

@@ -7,7 +7,6 @@ loop around it that a process of its own runs. A breath holds the GIL; waiting r
 from __future__ import annotations
 
 import os
-import select
 import signal
 import threading
 import time
@@ -37,6 +36,7 @@ from corten.worker.dhcp import Leases
 from corten.worker.exchange import WorkerExchange
 from corten.worker.names import Names, is_number
 from corten.worker.steering import steering_of
+from corten.worker.waiting import READABLE, Bell, make_poll
 
 Factory = Callable[[], Handler]
 
@@ -73,10 +73,10 @@ class Worker(Loop):
         )
         self.collector = Collector()
         self._breath = Breath(self.stack, exchange)
-        self._epoll = select.epoll()
+        self._epoll = make_poll()
         self._watched: dict[int, Callable[[], object]] = {}
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
-        self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self._bell = Bell(wake_fd)
+        self._epoll.register(self._bell.fd, READABLE)
         self.on_drained: Callable[[], object] = self.stop
         # of a worker whose connections somebody else closes: called instead of closing them
         self.on_leaving: Callable[[float], object] | None = None
@@ -94,7 +94,7 @@ class Worker(Loop):
         """Serve a link: its driver, and the stack's interface on it."""
         self._breath.add_wire(driver, interface)
         for fd in driver.filenos():
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, READABLE)
         driver.wake_with(self._wake)
 
     def interface(self, name: str) -> Interface:
@@ -154,7 +154,7 @@ class Worker(Loop):
         wire.interface.steering = steering_of(values)
         wire.interface.set_offload(driver.offload_checksum, driver.offload_segmentation)
         for fd in driver.filenos():
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, READABLE)
 
     def figures(self) -> list[dict[str, Any]]:
         """How the links are doing, by what their drivers have counted."""
@@ -200,7 +200,7 @@ class Worker(Loop):
         elif function is not None:
             self._watched[fd] = function
             if known is None:
-                self._epoll.register(fd, select.EPOLLIN)
+                self._epoll.register(fd, READABLE)
 
     def listen(
         self, port: int, factory: Factory, address: str | None = None, **options: object
@@ -350,8 +350,8 @@ class Worker(Loop):
             function = self._watched.get(fd)
             if function is not None:
                 self.stack.call_soon(function)
-            elif fd == self._wake_fd:
-                self._drain_wake()
+            elif fd == self._bell.fd:
+                self._bell.hush()
 
     def is_stopped(self) -> bool:
         """Whether somebody has called `stop`: whoever turns this worker is to end."""
@@ -426,16 +426,7 @@ class Worker(Loop):
         for wire in self._breath.wires:
             wire.driver.close()
         self._epoll.close()
-        os.close(self._wake_fd)
+        self._bell.close()
 
     def _wake(self) -> None:
-        try:
-            os.eventfd_write(self._wake_fd, 1)
-        except BlockingIOError:  # silent: its count is full, it is awake enough
-            return
-
-    def _drain_wake(self) -> None:
-        try:
-            os.eventfd_read(self._wake_fd)
-        except BlockingIOError:  # silent: read already
-            return
+        self._bell.ring()

@@ -227,7 +227,7 @@ def test_names_and_addresses_are_had_once(net: Net) -> None:
         net.host("server")
     with pytest.raises(CortenError, match=r"10\.0\.0\.1 is another host's address"):
         net.host("other", "10.0.0.1")
-    with pytest.raises(CortenError, match="'10.0.0' is no address: write"):
+    with pytest.raises(CortenError, match=r"'10\.0\.0' is no address: write"):
         net.host("third", "10.0.0")
 
 

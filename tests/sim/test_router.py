@@ -1,10 +1,11 @@
-"""Routers of a simulated network: ways, fragments, and what they say of what they cannot pass on."""
+"""Routers of a simulated network: ways, fragments, what they say of what they cannot pass on."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_chain_of_routers(net: Net, version: int) -> None:
     server, client = ends(net)
     routers = [net.router(f"r{i}") for i in range(3)]
     net.link(client, routers[0], delay=0.010)
-    for a, b in zip(routers, routers[1:], strict=False):
+    for a, b in pairwise(routers):
         net.link(a, b, delay=0.010)
     net.link(routers[2], server, delay=0.010)
     assert client.run(ask(of_family(server, version))) == b"HELLO\n"

@@ -1,4 +1,4 @@
-"""VirtualLoop: time jumps, order does not depend on the machine, and what is the kernel's is refused."""
+"""VirtualLoop: time jumps, no order comes from the machine, what is the kernel's is refused."""
 
 from __future__ import annotations
 
