@@ -298,6 +298,42 @@ def ctl(words: list[str], **options: Any) -> None:
     sys.exit(run_ctl(list(words), **options))
 
 
+@commands.group()
+def sim() -> None:
+    """Networks in one process, under virtual time (docs/testing.md)."""
+
+
+@sim.command()
+@click.argument("capture", required=False, type=click.Path(), metavar="[CAPTURE]")
+@click.option("-o", "--output", default="plot.svg", show_default=True, help="A .svg or .png.")
+@click.option(
+    "--congestion",
+    "controls",
+    multiple=True,
+    default=["cubic"],
+    show_default=True,
+    metavar="NAME",
+    help="cubic, reno, MODULE:CLASS or FILE.py:CLASS; repeat it to compare.",
+)
+@click.option("--rate", type=_SECONDS, default=10e6, show_default=True, help="Bits a second.")
+@click.option("--rtt", "rtt_ms", type=_SECONDS, default=40.0, show_default=True, metavar="MS")
+@click.option("--loss", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option(
+    "--queue", type=click.IntRange(0), default=0, help="Octets; by default rate times rtt."
+)
+@click.option("--seconds", type=_SECONDS, default=20.0, show_default=True, help="Virtual ones.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--sequence", is_flag=True, help="Draw each segment instead.")
+def plot(capture: str | None, output: str, controls: list[str], **options: Any) -> None:
+    """Draw a transfer: window, round trip, goodput and queue over time.
+
+    With CAPTURE, a pcapng file: its largest connection, segment by segment.
+    """
+    from corten.sim.plot_command import run_plot
+
+    sys.exit(run_plot(capture, output, list(controls), **options))
+
+
 @commands.command()
 def check() -> None:
     """Say which drivers and privileges this machine offers, and how to get what is missing."""

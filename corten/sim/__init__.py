@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from corten.sim.checker import Checker, CheckFailure
     from corten.sim.fault import Fault, Weather, delay, drop, duplicate, flip, swap
+    from corten.sim.gauge import Gauge
     from corten.sim.host import Host
     from corten.sim.link import Link
     from corten.sim.machine import Machine
@@ -25,6 +26,7 @@ __all__ = [
     "CheckFailure",
     "Checker",
     "Fault",
+    "Gauge",
     "Host",
     "Limits",
     "Link",
@@ -46,6 +48,7 @@ __all__ = [
 _HOMES = {
     "checker": ("CheckFailure", "Checker"),
     "fault": ("Fault", "Weather", "delay", "drop", "duplicate", "flip", "swap"),
+    "gauge": ("Gauge",),
     "host": ("Host",),
     "link": ("Link",),
     "machine": ("Machine",),

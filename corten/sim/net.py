@@ -33,7 +33,7 @@ from corten.sim.link import Link
 from corten.sim.machine import Machine
 from corten.sim.name_server import serve_book
 from corten.sim.network import Network, SimulationFailure
-from corten.sim.process import virtual
+from corten.sim.process import EPOCH_NS, virtual
 from corten.sim.router import Router
 from corten.sim.trace import PacketTrace
 from corten.sim.virtual_loop import RUNNER, VirtualLoop
@@ -320,7 +320,7 @@ class Net:
         blocks = [start_block(ETHERNET, self.network.title)]
         for now, who, number, frame, fate in self.network.trace.packets():
             comment = f"{who} #{number}{f': {fate}' if fate else ''}"
-            blocks.append(packet_block(now, frame, comment=comment))
+            blocks.append(packet_block(EPOCH_NS + now, frame, comment=comment))
         Path(path).write_bytes(b"".join(blocks))
 
     def _tell(self, error: BaseException) -> None:

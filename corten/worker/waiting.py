@@ -1,4 +1,4 @@
-"""What a worker waits with: epoll and an eventfd; on systems without them a selector and two sockets.
+"""What a worker waits with: epoll and an eventfd; where there are none, a selector and two sockets.
 
 A Node has links that are Python objects as a rule, and must run wherever CPython does. What is
 measured and served is Linux: there these are the system's own, with nothing in between.

@@ -7,18 +7,22 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "testing.md"
 
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
 def test_each_example_is_found() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_it_runs_as_the_page_shows_it(number: int, pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("number", range(5))
+def test_it_runs_as_the_page_shows_it(
+    number: int, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     block = BLOCKS[number]
     pytester.makepyfile(block)
-    done = pytester.runpytest_inprocess("-p", "corten.sim.pytest_plugin")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = pytester.runpytest_subprocess("-p", "corten.sim.pytest_plugin")
     done.assert_outcomes(passed=len(re.findall(r"^(?:async )?def test_", block, re.MULTILINE)))
