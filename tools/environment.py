@@ -36,8 +36,11 @@ PROGRAMS = {
     "nmap": "nmap",
     "tshark": "tshark",
     "valgrind": "valgrind",
+    "openssl": "openssl",
+    "pg_lsclusters": "postgresql",
     "ping": "iputils-ping",
     "radvd": "radvd",
+    "redis-server": "redis-server",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
 }

@@ -19,9 +19,9 @@ def certificate(folder: Path, *addresses: str) -> tuple[Path, Path]:
     crt, key = folder / "server.crt", folder / "server.key"
     names = ",".join([f"DNS:{NAME}", *(f"IP:{address}" for address in addresses)])
     words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30"
+    subject = ("-subj", f"/CN={NAME}", "-addext", f"subjectAltName={names}")
     subprocess.run(
-        [*words.split(), "-keyout", key, "-out", crt, "-subj", f"/CN={NAME}"]
-        + ["-addext", f"subjectAltName={names}"],
+        [*words.split(), "-keyout", key, "-out", crt, *subject],
         check=True,
         capture_output=True,
     )

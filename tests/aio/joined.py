@@ -58,9 +58,7 @@ class Recorder(asyncio.Protocol):
         self.data = b""
         self.keeps_open = keeps_open
         self.transport: Any = None
-        self.over: asyncio.Future[Exception | None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport

@@ -186,6 +186,62 @@ async def ask_websockets(place: Place) -> None:
             await (await socket.ping())
 
 
+# -- databases: their servers are Debian's own ----------------------------------------------------
+
+
+async def ask_redis(place: Place) -> None:
+    import redis.asyncio as redis
+
+    crt = str(place.folder / "server.crt")
+    for port, options in ((place.port, {}), (place.port + 1, {"ssl": True, "ssl_ca_certs": crt})):
+        client: Any = redis.Redis(host=place.other, port=port, **options)  # type: ignore[arg-type]
+        assert await client.ping()
+        octets = pattern(LARGE)
+        await client.set("large", octets)
+        assert await client.get("large") == octets
+        async with client.pipeline() as pipeline:
+            for number in range(100):
+                pipeline.incrby("sum", number)
+            assert (await pipeline.execute())[-1] == sum(range(100))
+        async with client.pubsub() as listener:
+            await listener.subscribe("news")
+            await client.publish("news", "one")
+            while (message := await listener.get_message(timeout=5.0)) is not None:
+                if message["type"] == "message":
+                    break
+            assert message is not None
+            assert message["data"] == b"one"
+        await client.delete("sum")
+        await client.aclose()
+
+
+async def ask_postgres(place: Place) -> None:
+    import asyncpg
+
+    for context in (False, place.client_tls()):
+        connection = await asyncpg.connect(
+            host=place.other, port=place.port, user="tester", database="postgres", ssl=context
+        )
+        secured = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert await connection.fetchval(secured) is bool(context)
+        await connection.execute("CREATE TEMPORARY TABLE words (id int, word bytea)")
+        octets = pattern(LARGE)
+        async with connection.transaction():
+            await connection.executemany(
+                "INSERT INTO words VALUES ($1, $2)", [(i, octets[: i * 1000]) for i in range(100)]
+            )
+        assert await connection.fetchval("SELECT word FROM words WHERE id = 99") == octets[:99000]
+        numbers = await connection.fetch("SELECT generate_series(1, 50000) AS n")
+        assert [row["n"] for row in numbers] == list(range(1, 50001))
+        try:
+            await connection.execute("SELECT pg_sleep(60)", timeout=0.2)  # a cancel request
+        except TimeoutError:
+            assert await connection.fetchval("SELECT 7") == 7
+        else:
+            raise AssertionError("it slept")
+        await connection.close()
+
+
 PROGRAMS: dict[str, Callable[[Place], Awaitable[None]]] = {
     "serve-streams": serve_streams,
     "ask-streams": ask_streams,
@@ -194,6 +250,8 @@ PROGRAMS: dict[str, Callable[[Place], Awaitable[None]]] = {
     "ask-httpx": ask_httpx,
     "serve-websockets": serve_websockets,
     "ask-websockets": ask_websockets,
+    "ask-redis": ask_redis,
+    "ask-postgres": ask_postgres,
 }
 
 

@@ -34,7 +34,7 @@ def served(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=space.preparation(),
+        preexec_fn=space.preparation(),  # noqa: PLW1509  (the tests run no threads)
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
     try:
@@ -133,8 +133,9 @@ print(json.dumps({"done": True}))
 
 def test_fastapi() -> None:
     pytest.importorskip("fastapi")
-    with namespace("asgi") as space, asgi(
-        space, "--factory", "--http", "h11", app="tests.aio.application:fast"
+    with (
+        namespace("asgi") as space,
+        asgi(space, "--factory", "--http", "h11", app="tests.aio.application:fast"),
     ):
         said = run(space, "curl", "-sS", "http://10.0.2.2:8000/hello/you?times=2")
         assert said == '{"hello":["you","you"]}'
@@ -149,7 +150,7 @@ def test_a_request_under_way_is_answered_at_the_end(tmp_path: Path) -> None:
         with asgi(space, CORTEN_TEST_NOTES=str(notes)):
             asking = subprocess.Popen(
                 ["curl", "-sS", "http://10.0.2.2:8000/slow"],
-                preexec_fn=space.preparation(),
+                preexec_fn=space.preparation(),  # noqa: PLW1509
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -166,7 +167,7 @@ def test_a_worker_makes_room_for_its_successor(tmp_path: Path) -> None:
     with namespace("asgi") as space, asgi(space, "--workers", "2", "--control", control):
         loading = subprocess.Popen(
             ["wrk", "-t1", "-c20", "-d4", "http://10.0.2.2:8000/peer"],
-            preexec_fn=space.preparation(),
+            preexec_fn=space.preparation(),  # noqa: PLW1509
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -194,8 +195,9 @@ def test_uvicorn_on_our_loop(faster: bool) -> None:
             assert run(space, "curl", "-sS", "http://10.0.2.2:8000/").endswith("done\n")
         return
     command = ["uvicorn", APP, "--loop", "corten.aio:new_event_loop", *words]
-    with namespace("asgi") as space, served(
-        space, command, "Uvicorn running on http://10.0.2.2:8000", CORTEN_LINKS=LINK
+    with (
+        namespace("asgi") as space,
+        served(space, command, "Uvicorn running on http://10.0.2.2:8000", CORTEN_LINKS=LINK),
     ):
         assert run(space, "curl", "-sS", "http://10.0.2.2:8000/").endswith("done\n")
 
@@ -207,7 +209,7 @@ def _program(space: Namespace, code: str) -> Iterator[None]:
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=space.preparation(),
+        preexec_fn=space.preparation(),  # noqa: PLW1509  (the tests run no threads)
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:

@@ -233,9 +233,7 @@ def test_without_links_it_is_an_ordinary_loop(monkeypatch: pytest.MonkeyPatch) -
         (["nonsense"], "nonsense"),
     ],
 )
-def test_links_that_cannot_be(
-    links: list[str], what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_links_that_cannot_be(links: list[str], what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CortenError, match=what):
         corten.aio.new_event_loop(links)
     monkeypatch.setenv(LINKS, " ".join(links))

@@ -142,7 +142,7 @@ def test_of_several_addresses_the_first_that_answers(factory: Any) -> None:
                 assert transport.get_extra_info("peername") == (SERVER, 80)
                 transport.close()
             server.close()
-            with pytest.raises(OSError, match="Multiple exceptions|Connect call failed"):
+            with pytest.raises(OSError, match=r"Multiple exceptions|Connect call failed"):
                 await two.create_connection(Recorder, "both.test", 80)
             with pytest.raises(ExceptionGroup):
                 await two.create_connection(Recorder, "both.test", 80, all_errors=True)

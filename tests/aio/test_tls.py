@@ -23,6 +23,8 @@ class Echo(Recorder):
 def test_both_ways(factory: Any, tmp_path: Path) -> None:
     ours, theirs = contexts(tmp_path, SERVER)
 
+    octets = pattern(1_000_000)
+
     async def main() -> None:
         async with networks() as (one, two):
             server = await one.create_server(Echo, SERVER, 443, ssl=ours)
@@ -32,7 +34,6 @@ def test_both_ways(factory: Any, tmp_path: Path) -> None:
                 )
                 assert transport.get_extra_info("peername") == (SERVER, 443)
                 assert transport.get_extra_info("ssl_object").version() == "TLSv1.3"
-                octets = pattern(1_000_000)
                 transport.write(octets)
                 await until(lambda c=client: len(c.data) == len(octets))
                 assert client.data == octets

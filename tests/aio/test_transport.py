@@ -172,9 +172,7 @@ def test_after_close_what_comes_is_thrown_away(factory: Any) -> None:
     run(main, factory)
 
 
-def test_writes_to_the_dead_are_logged_once(
-    factory: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_writes_to_the_dead_are_logged_once(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with connected(Recorder, Recorder) as (_, client):
             client.transport.close()
