@@ -37,8 +37,10 @@ PROGRAMS = {
     "openssl": "openssl",
     "tshark": "tshark",
     "valgrind": "valgrind",
+    "pg_lsclusters": "postgresql",
     "ping": "iputils-ping",
     "radvd": "radvd",
+    "redis-server": "redis-server",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
 }

@@ -23,7 +23,9 @@ from corten.aio.loop import loop_class
 from corten.aio.network import Network
 from corten.endpoint.error import CortenError
 from corten.worker.link import parse_link
+from corten.worker.worker import FRESH_SECONDS
 
+CLOSE = (b"connection", b"close")
 STOP_STEP = 0.02  # seconds between looks at whether a drained worker may end
 
 
@@ -47,7 +49,7 @@ def runner(
         loop.use(Network(worker, loop))
         try:
             server = _server(app, host, port, seconds, options, worker, ready)
-            worker.on_leaving = lambda _: server.handle_exit(signal.SIGTERM, None)
+            worker.on_leaving = server.leave
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, _heard)
             gc.collect()
@@ -89,6 +91,16 @@ def _server(
     class Worker(Server):
         """Tells when it serves; ends with its worker."""
 
+        leaves_at = 0.0  # on the loop's clock; 0: it stays
+
+        def leave(self, seconds: float) -> None:
+            """Each connection's next reply is its last; who asks for nothing more is not waited
+            for longer than a second."""
+            self.config.encoded_headers.append(CLOSE)
+            state = self.server_state
+            state.default_headers = [*state.default_headers, CLOSE]
+            self.leaves_at = asyncio.get_running_loop().time() + min(seconds, FRESH_SECONDS)
+
         async def startup(self, sockets: Any = None) -> None:
             try:
                 await super().startup(sockets)
@@ -98,6 +110,9 @@ def _server(
                 ready()
 
         async def on_tick(self, counter: int) -> bool:
+            if self.leaves_at:
+                now = asyncio.get_running_loop().time()
+                self.should_exit |= not self.server_state.connections or now >= self.leaves_at
             return await super().on_tick(counter) or worker.is_stopped()
 
         def _log_started_message(self, listeners: Any) -> None:

@@ -273,13 +273,9 @@ class Network:
             raise OSError("getaddrinfo() returned empty list")
         errors: list[Exception] = []
         if delay is not None and len(names) > 1:
-            from asyncio.staggered import staggered_race
-
-            tries = [partial(self.open_one, name, local) for name in names]
-            opened, _, outcomes = await staggered_race(tries, delay)
-            if opened is not None:
-                return opened
-            errors = [each for each in outcomes if each is not None]
+            winner, errors = await self._race(names, local, delay)
+            if winner is not None:
+                return winner
         else:
             for name in names:
                 try:
@@ -291,6 +287,25 @@ class Network:
         if len(errors) == 1 or all(str(e) == str(errors[0]) for e in errors):
             raise errors[0]
         raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")
+
+    async def _race(
+        self, names: list[tuple[Any, ...]], local: tuple[str, int] | None, delay: float
+    ) -> tuple[StreamTransport | None, list[Exception]]:
+        """One more every `delay` seconds, until one is open (RFC 8305 5)."""
+        from asyncio.staggered import staggered_race
+
+        opened: list[StreamTransport] = []
+
+        async def attempt(name: tuple[Any, ...]) -> StreamTransport:
+            opened.append(await self.open_one(name, local))
+            return opened[-1]
+
+        tries = [partial(attempt, name) for name in names]
+        winner, _, outcomes = await staggered_race(tries, delay)
+        for transport in opened:
+            if transport is not winner:  # it was open before it could be called off
+                transport.abort()
+        return winner, [each for each in outcomes if isinstance(each, Exception)]
 
     async def open_one(
         self, name: tuple[Any, ...], local: tuple[str, int] | None = None

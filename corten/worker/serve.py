@@ -52,8 +52,9 @@ def serve(
     a handler of its own. `supervised=False` runs the only worker in this process. `name_servers`:
     whom `connect` to a name asks, instead of those that the links have learnt. `busy_poll`: never
     sleep; `spin_us`: look on for so long before sleeping, while that pays. `control`: the path of
-    a socket on which the server can be asked and told things (docs/running.md). `run(worker, ready)`
-    turns each worker instead of its own loop, until `worker.is_stopped()`, and calls `ready()`.
+    a socket on which the server can be asked and told things (docs/running.md).
+    `run(worker, ready)`, instead of the worker's own loop: calls `ready()`, and turns it until it
+    `is_stopped()`.
     CortenError, one line, for anything that cannot be.
     """
     groups = plan([parse_link(text) for text in links], workers, cpus).groups

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,6 +14,7 @@ import websockets
 from aiohttp import web
 
 from corten.sim import Machine, Net
+from tests.aio.certificate import NAME, contexts
 from tests.sim.services import ask, echo_lines
 
 
@@ -87,22 +86,17 @@ def test_websockets() -> None:
     assert packets(talk) == packets(talk)
 
 
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-made one for `server`, and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "9999", "-subj", "/CN=server"]
-    command += ["-addext", "subjectAltName=DNS:server", "-keyout", str(key), "-out"]
-    subprocess.run([*command, str(certificate)], check=True, capture_output=True)
-    return certificate, key
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+    """A server's context and a client's."""
+    return contexts(tmp_path_factory.mktemp("certificate"))
 
 
-def test_tls_over_a_lossy_link(certificate: tuple[Path, Path]) -> None:
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(*certificate)
-    trusted = ssl.create_default_context(cafile=str(certificate[0]))
+def test_tls_over_a_lossy_link(tls: Contexts) -> None:
+    served, trusted = tls
 
     async def serve() -> None:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,24 +106,22 @@ def test_tls_over_a_lossy_link(certificate: tuple[Path, Path]) -> None:
         await (await asyncio.start_server(talk, port=443, ssl=served)).serve_forever()
 
     async def fetch() -> bytes:
-        reader, writer = await asyncio.open_connection("server", 443, ssl=trusted)
+        reader, writer = await asyncio.open_connection(NAME, 443, ssl=trusted)
         writer.write(b"under seal\n")
         found = await reader.readline()
         writer.close()
         return found
 
     with Net(seed=2) as net:
-        server, client = net.host("server"), net.host("client")
+        server, client = net.host(NAME), net.host("client")
         net.link(client, server, delay=0.300, loss=0.05)
         server.start(serve())
         assert client.run(fetch()) == b"UNDER SEAL\n"
         assert not any(b"under seal" in packet[3] for packet in net.network.trace.packets())
 
 
-def test_tls_from_the_middle_of_a_connection(certificate: tuple[Path, Path]) -> None:
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(*certificate)
-    trusted = ssl.create_default_context(cafile=str(certificate[0]))
+def test_tls_from_the_middle_of_a_connection(tls: Contexts) -> None:
+    served, trusted = tls
 
     async def serve() -> None:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -142,17 +134,17 @@ def test_tls_from_the_middle_of_a_connection(certificate: tuple[Path, Path]) -> 
         await (await asyncio.start_server(talk, port=25)).serve_forever()
 
     async def fetch() -> bytes:
-        reader, writer = await asyncio.open_connection("server", 25)
+        reader, writer = await asyncio.open_connection(NAME, 25)
         writer.write(b"STARTTLS\n")
         assert await reader.readline() == b"go on\n"
-        await writer.start_tls(trusted, server_hostname="server")
+        await writer.start_tls(trusted, server_hostname=NAME)
         writer.write(b"under seal\n")
         found = await reader.readline()
         writer.close()
         return found
 
     with Net(seed=2) as net:
-        server, client = net.host("server"), net.host("client")
+        server, client = net.host(NAME), net.host("client")
         net.link(client, server, delay=0.050)
         server.start(serve())
         assert client.run(fetch()) == b"UNDER SEAL\n"
