@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 from tools import pure, source  # noqa: E402  # the project's root was not on sys.path
 
+pytest_plugins = ["pytester", "corten.sim.pytest_plugin"]
+
 IS_PURE = bool(os.environ.get("CORTEN_PURE"))
 REQUIRE_ALL = bool(os.environ.get("CORTEN_REQUIRE_ALL"))
 

@@ -1,4 +1,4 @@
-"""The commands: `corten httpd`, `echo`, `nameserver`, `load`, `drill`, `ctl` and `check`.
+"""The commands: `corten httpd`, `asgi`, `echo`, `nameserver`, `load`, `drill`, `ctl` and `check`.
 
 Rules. What a command needs is imported when it runs, so that `corten --help` is quick. A mistake of
 the caller's is one line on standard error and exit code 2; a traceback is a defect of ours.
@@ -147,6 +147,36 @@ def httpd(port: int, root: str, access_log: str | None, memory: int, **options: 
 
 
 @commands.command()
+@click.argument("app", metavar="MODULE:APP")
+@_on_links
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@click.option("--control", metavar="PATH", help="Where `corten ctl` finds this server; or none.")
+@click.option("--host", default="0.0.0.0", show_default=True, help="An address of a link, or all.")
+@click.option("--port", type=_PORT, default=8000, show_default=True)
+@click.option("--app-dir", type=click.Path(), default=".", show_default=True)
+@click.option("--factory", is_flag=True, help="APP is called without arguments, and makes it.")
+@click.option("--lifespan", type=click.Choice(["auto", "on", "off"]), default="auto")
+@click.option("--http", type=click.Choice(["auto", "h11", "httptools"]), default="auto")
+@click.option("--ws", default="auto", show_default=True, help="As uvicorn has it.")
+@click.option("--root-path", default="")
+@click.option("--log-level", default="warning", show_default=True)
+@click.option("--access-log", is_flag=True, help="A line for each request: --log-level info.")
+@click.option("--ssl-certfile", type=click.Path())
+@click.option("--ssl-keyfile", type=click.Path())
+@click.option("--drain", type=_SECONDS, default=5.0, show_default=True, metavar="S")
+def asgi(app: str, host: str, port: int, drain: float, app_dir: str, **options: Any) -> None:
+    """Serve an ASGI application by uvicorn's protocols."""
+    from corten.aio.asgi import check, runner
+
+    names = ("links", "cpus", "workers", "control")
+    ours = {name: options.pop(name) for name in names}
+    check(ours["links"])
+    shown = "https://{}:{}/" if options["ssl_certfile"] else "http://{}:{}/"
+    run = runner(app, host, port, drain, app_dir, **options)
+    _serve(port, None, shown, run=run, drain_seconds=drain, **ours)
+
+
+@commands.command()
 @click.argument("port", type=_PORT)
 @_on_workers
 def echo(port: int, **options: Any) -> None:
@@ -266,6 +296,42 @@ def ctl(words: list[str], **options: Any) -> None:
     from corten.app.ctl import run_ctl
 
     sys.exit(run_ctl(list(words), **options))
+
+
+@commands.group()
+def sim() -> None:
+    """Networks in one process, under virtual time (docs/testing.md)."""
+
+
+@sim.command()
+@click.argument("capture", required=False, type=click.Path(), metavar="[CAPTURE]")
+@click.option("-o", "--output", default="plot.svg", show_default=True, help="A .svg or .png.")
+@click.option(
+    "--congestion",
+    "controls",
+    multiple=True,
+    default=["cubic"],
+    show_default=True,
+    metavar="NAME",
+    help="cubic, reno, MODULE:CLASS or FILE.py:CLASS; repeat it to compare.",
+)
+@click.option("--rate", type=_SECONDS, default=10e6, show_default=True, help="Bits a second.")
+@click.option("--rtt", "rtt_ms", type=_SECONDS, default=40.0, show_default=True, metavar="MS")
+@click.option("--loss", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option(
+    "--queue", type=click.IntRange(0), default=0, help="Octets; by default rate times rtt."
+)
+@click.option("--seconds", type=_SECONDS, default=20.0, show_default=True, help="Virtual ones.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--sequence", is_flag=True, help="Draw each segment instead.")
+def plot(capture: str | None, output: str, controls: list[str], **options: Any) -> None:
+    """Draw a transfer: window, round trip, goodput and queue over time.
+
+    With CAPTURE, a pcapng file: its largest connection, segment by segment.
+    """
+    from corten.sim.plot_command import run_plot
+
+    sys.exit(run_plot(capture, output, list(controls), **options))
 
 
 @commands.command()

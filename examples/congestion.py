@@ -1,6 +1,7 @@
 """A congestion control of one's own, beside those of the stack, on a simulated path.
 
-    python examples/congestion.py
+    python examples/congestion.py              a table
+    python examples/congestion.py plot.svg     and a figure of it; that needs matplotlib
 
 In a checkout that is built but not installed, put PYTHONPATH=. before it.
 
@@ -11,10 +12,11 @@ path here is 10 Mbit/s and 40 ms with room for 100 ms of data in its queue; time
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import corten
-from corten.sim import Network
+from corten.sim import Gauge, Network
 
 OCTETS = 5_000_000
 RATE = 10_000_000  # bits a second
@@ -87,8 +89,8 @@ class Sink(corten.Handler):
         connection.close()
 
 
-def measure(congestion: object) -> tuple[float, float, int]:
-    """(Mbit/s, milliseconds in the queue on average, packets lost) of one transfer."""
+def measure(congestion: object) -> tuple[float, Gauge]:
+    """(Mbit/s, what the transfer looked like every 10 ms) of one transfer."""
     network = Network(seed=1)
     wire = network.link(delay_ms=20, rate=RATE, queue_len=RATE // 80)
     here, there = network.host("here"), network.host("there")
@@ -97,26 +99,27 @@ def measure(congestion: object) -> tuple[float, float, int]:
     source, sink = Source(), Sink()
     there.listen(9, lambda: sink)
     here.connect("10.0.0.2", 9, lambda: source, congestion=congestion)
-    waits = []
-
-    def look() -> None:
-        if source.connection is not None and not sink.is_done:
-            waits.append(source.connection.info()["srtt"] - 0.04)
-            network.after(10, look)
-
-    network.after(200, look)
+    network.run_until(lambda: source.connection is not None)
+    gauge = Gauge(network, source.connection.info, wire)
+    gauge.start()
     network.run_until(lambda: sink.is_done)
-    rate = sink.received * 8e3 / (network.now - network.start)
-    return rate, 1000 * sum(waits) / len(waits), wire.lost
+    return sink.received * 8e3 / (network.now - network.start), gauge
 
 
-def main() -> None:
+def main(plot: str = "") -> None:
     print(f"{'':8}{'Mbit/s':>8}{'queue':>10}{'lost':>7}")
+    gauges = {}
     for congestion in ("reno", "cubic", Delay):
-        rate, wait, lost = measure(congestion)
+        rate, gauge = measure(congestion)
         name = congestion if isinstance(congestion, str) else congestion.__name__
-        print(f"{name:8}{rate:8.2f}{wait:7.1f} ms{lost:7}")
+        gauges[name] = gauge
+        waits = [1000 * look.rtt - 40 for look in gauge.looks if look.time > 0.2]
+        print(f"{name:8}{rate:8.2f}{sum(waits) / len(waits):7.1f} ms{gauge.looks[-1].lost:7}")
+    if plot:
+        from corten.sim.plot import draw_path
+
+        draw_path(gauges, plot, "10 Mbit/s, 40 ms, a queue of 100 ms")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

@@ -34,10 +34,13 @@ PROGRAMS = {
     "ip": "iproute2",
     "ethtool": "ethtool",
     "nmap": "nmap",
+    "openssl": "openssl",
     "tshark": "tshark",
     "valgrind": "valgrind",
+    "pg_lsclusters": "postgresql",
     "ping": "iputils-ping",
     "radvd": "radvd",
+    "redis-server": "redis-server",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
 }

@@ -90,16 +90,25 @@ class Advertiser:
             self.network.at(now + int(self.interval * SECOND), self._advertise_on)
 
     def _answer(self, now: int, frame: bytes) -> None:
-        """A neighbour advertisement: a router, asked for, override (RFC 4861 4.4)."""
-        asker = ipaddress.IPv6Address(frame[22:38])
-        message = struct.pack("!BBHI", 136, 0, 0, 0xE000_0000) + self.address.packed
-        self._send(now, frame[6:12], asker, message + b"\x02\x01" + self.mac_octets)
+        answer = advertisement(self.mac_octets, self.address.packed, frame)
+        self.link.send(now, self, answer)  # type: ignore[arg-type]  # as above
 
     def _send(self, now: int, station: bytes, to: ipaddress.IPv6Address, message: bytes) -> None:
-        pseudo = self.address.packed + to.packed + struct.pack("!II", len(message), 58)
-        sealed = bytearray(message)
-        sealed[2:4] = checksum_of(pseudo + message).to_bytes(2, "big")
-        head = struct.pack("!IHBB", 6 << 28, len(message), 58, 255)
-        packet = head + self.address.packed + to.packed + bytes(sealed)
-        frame = station + self.mac_octets + b"\x86\xdd" + packet
+        frame = _icmpv6(station, self.mac_octets, self.address.packed, to.packed, message)
         self.link.send(now, self, frame)  # type: ignore[arg-type]  # as above
+
+
+def advertisement(mac: bytes, address: bytes, asked: bytes) -> bytes:
+    """The answer to the solicitation in the frame `asked`: a neighbour advertisement that says
+    router, asked for, override (RFC 4861 4.4)."""
+    message = struct.pack("!BBHI", 136, 0, 0, 0xE000_0000) + address + b"\x02\x01" + mac
+    return _icmpv6(asked[6:12], mac, address, asked[22:38], message)
+
+
+def _icmpv6(station: bytes, mac: bytes, source: bytes, target: bytes, message: bytes) -> bytes:
+    """A frame with an ICMPv6 message whose checksum is not filled in yet."""
+    pseudo = source + target + struct.pack("!II", len(message), 58)
+    sealed = bytearray(message)
+    sealed[2:4] = checksum_of(pseudo + message).to_bytes(2, "big")
+    head = struct.pack("!IHBB", 6 << 28, len(message), 58, 255)
+    return station + mac + b"\x86\xdd" + head + source + target + bytes(sealed)

@@ -42,12 +42,14 @@ class Checker:
 
     def sent(self, now: int, host: str, frame: bytes) -> None:
         """`frame`, as it goes on the wire, has left `host`: judge it."""
+        if not self.is_on:
+            return  # reading it would take most of the time
         try:
             segment = decode(frame)
         except Malformed as error:
             self._fail(now, host, "malformed", f"sent a malformed packet: {error}")
             return
-        if segment is None or not self.is_on:
+        if segment is None:
             return
         self.segments += 1
         end = self._end_for(host, segment)
@@ -70,6 +72,8 @@ class Checker:
 
     def reached(self, now: int, host: str, frame: bytes, certain: bool = True) -> None:
         """`frame` is being handed to `host`, and `certain`: it was addressed to no one else."""
+        if not self.is_on:
+            return
         try:
             segment = decode(frame, strict=False)
         except Malformed:  # silent: no receiver takes it

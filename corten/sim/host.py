@@ -6,6 +6,7 @@ reach it at the same instant, or while it rests between breaths (`quantum_ns`), 
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from corten.core.frame import CHECKSUM_GOOD, ReceiveBatch
@@ -43,24 +44,26 @@ class Host:
         self.quantum_ns = quantum_ns
         self.ports: list[Port] = []
         self.breaths = 0
+        self.is_breathing = False
+        self.context: Context | None = None  # in which its handlers run; none: the caller's
         self._woken_for = NEVER
 
     def attach(
         self,
         link: Link,
-        address: str,
+        address: str | list[str],
         mac: str = "",
         mtu: int = 1500,
         offload: bool = False,
         **options: Any,
     ) -> Port:
-        """Give the host an interface on `link`; `address` as 10.0.0.1/24; none for one that
-        configures itself (slaac=True)."""
+        """Give the host an interface on `link`; `address` as 10.0.0.1/24, or several; none for one
+        that configures itself (slaac=True)."""
         mac = mac or self.network.next_mac()
         interface = self.stack.add_interface(
             f"{self.name}{len(self.ports)}",
             mac,
-            [address] if address else [],
+            address if isinstance(address, list) else [address] if address else [],
             mtu=mtu,
             offload_checksum=offload,
             offload_segmentation=offload,
@@ -97,11 +100,21 @@ class Host:
     def _on_wake(self, now: int) -> None:
         if now == self._woken_for:
             self._woken_for = NEVER
-            self.breath(now)
+            if self.context is None:
+                self.breath(now)
+            else:
+                self.context.run(self.breath, now)
 
     def breath(self, now: int) -> None:
         """One turn of the stack at `now`, and the wake-up for its next deadline."""
         self.breaths += 1
+        self.is_breathing = True
+        try:
+            self._breathe(now)
+        finally:
+            self.is_breathing = False
+
+    def _breathe(self, now: int) -> None:
         stack = self.stack
         for port in self.ports:
             if port.waiting:

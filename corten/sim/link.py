@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from corten.core.chance import Chance
 from corten.sim.fault import Fault, Weather, flip_bit
+from corten.sim.icmp_error import ETHERNET_LEN, too_big
 from corten.sim.packet import codepoint, mark
-from corten.sim.router import ETHERNET_LEN, too_big
 
 if TYPE_CHECKING:
     from corten.sim.host import Port
@@ -38,13 +38,16 @@ class Link:
         queue_len: int = 1 << 20,
         weather: Weather | None = None,
         faults: Iterable[Fault] = (),
+        jitter_ns: int = 0,
     ) -> None:
-        """`rate` in bits a second (0: no limit); `queue_len` in octets, of each port."""
+        """`rate` in bits a second (0: no limit); `queue_len` in octets, of each port. A frame takes
+        up to `jitter_ns` longer; none overtakes another for that."""
         self.network = network
         self.index = index
         self.delay_ns = delay_ns
         self.rate = rate
         self.queue_len = queue_len
+        self.jitter_ns = jitter_ns
         self.weather = weather or Weather()
         self.ports: list[Port] = []
         self.packets = 0
@@ -58,13 +61,33 @@ class Link:
         self._chance: Chance = network.chance.fork(1000 + index)
         self._faults: dict[int, list[Fault]] = {}
         self._free_at: dict[Port, int] = {}
+        self._last_at: dict[Port, int] = {}  # when the last frame of a port arrives
         self._held: dict[Port, tuple[int, bytes]] = {}
         for fault in faults:
             self._faults.setdefault(fault.packet, []).append(fault)
 
     def attach(self, port: Port) -> None:
         self.ports.append(port)
-        self._free_at[port] = 0
+        self._free_at[port] = self._last_at[port] = 0
+
+    def cut(self) -> None:
+        """From now on whatever is sent is lost. What is under way still arrives."""
+        self.is_up = False
+        self.network.trace.event(self.network.now, self.name, "cut")
+
+    def heal(self) -> None:
+        """It carries again."""
+        self.is_up = True
+        self.network.trace.event(self.network.now, self.name, "healed")
+
+    @property
+    def name(self) -> str:
+        """Its ports' hosts: "client-server"."""
+        return "-".join(port.host.name for port in self.ports)
+
+    def queued_len(self, now: int) -> int:
+        """Octets that wait to leave, in the fuller of the ports' queues."""
+        return max((self._waiting(now, port) for port in self.ports), default=0)
 
     def send(self, now: int, port: Port, frame: bytes) -> None:
         """`port` puts a frame on the wire."""
@@ -74,7 +97,7 @@ class Link:
         self.network.trace.note(now, port.name, number, frame)
         departs = self._departs(now, port, len(frame))
         if departs is None:
-            self._lose(now, number, "queue full")
+            self._lose(now, port, number, "queue full")
             return
         if port in self._held:
             self._carry(now, departs, port, number, frame)
@@ -83,7 +106,7 @@ class Link:
         if self.mark_len and codepoint(frame) and self._waiting(now, port) > self.mark_len:
             frame = mark(frame)
             self.marked += 1
-            self.network.trace.remark(now, number, "marked")
+            self._remark(now, port, number, "marked")
         if any(fault.kind == "swap" for fault in self._faults.get(number, ())):
             self._held[port] = (number, frame)
             # with nothing after it to swap with, it is only late
@@ -108,32 +131,38 @@ class Link:
 
     def _release(self, now: int, departs: int, port: Port) -> None:
         number, frame = self._held.pop(port)
-        self.network.trace.remark(now, number, "swapped with the next")
+        self._remark(now, port, number, "swapped with the next")
         self._carry(now, departs + 1, port, number, frame)
 
     def _release_late(self, now: int, port: Port, number: int) -> None:
         if port in self._held and self._held[port][0] == number:
             self._release(now, now, port)
 
-    def _lose(self, now: int, number: int, why: str) -> None:
+    def _lose(self, now: int, port: Port, number: int, why: str) -> None:
         self.lost += 1
-        self.network.trace.remark(now, number, why)
+        self._remark(now, port, number, why)
+
+    def _remark(self, now: int, port: Port, number: int, text: str) -> None:
+        self.network.trace.remark(now, port.name, number, text)
 
     def _carry(self, now: int, departs: int, port: Port, number: int, frame: bytes) -> None:
         """What becomes of a frame that has left its port."""
         arrives = departs + self.delay_ns
+        if self.jitter_ns:
+            arrives += self._chance.below(self.jitter_ns + 1)
+            arrives = self._last_at[port] = max(arrives, self._last_at[port])
         copies = 1
         intact = True
         if not self.is_up:
-            self._lose(now, number, "link down")
+            self._lose(now, port, number, "link down")
             return
         if self.narrow_mtu and len(frame) > self.narrow_mtu + ETHERNET_LEN:
-            self._lose(now, number, f"larger than {self.narrow_mtu}")
+            self._lose(now, port, number, f"larger than {self.narrow_mtu}")
             self._tell(arrives, port, frame)
             return
         for kind, bit, late_ns in self._fates(number, len(frame), now):
             if kind == "drop":
-                self._lose(now, number, "lost")
+                self._lose(now, port, number, "lost")
                 return
             if kind == "duplicate":
                 copies += 1
@@ -141,9 +170,9 @@ class Link:
                 arrives += late_ns
             elif kind == "flip":
                 frame, intact = flip_bit(frame, bit), False
-                self.network.trace.remark(now, number, f"bit {bit} flipped")
+                self._remark(now, port, number, f"bit {bit} flipped")
         if copies > 1:
-            self.network.trace.remark(now, number, "duplicated")
+            self._remark(now, port, number, "duplicated")
         for _ in range(copies):
             self._deliver(arrives, port, frame, intact)
 

@@ -83,10 +83,11 @@ class Network:
         queue_len: int = 1 << 20,
         weather: Weather | None = None,
         faults: Iterable[Fault] = (),
+        jitter_ms: float = 0.0,
     ) -> Link:
         """A wire; attach hosts to it. `rate` in bits a second, `queue_len` in octets a port."""
-        delay_ns = int(delay_ms * MILLISECOND)
-        link = Link(self, len(self.links), delay_ns, rate, queue_len, weather, faults)
+        delay_ns, jitter_ns = int(delay_ms * MILLISECOND), int(jitter_ms * MILLISECOND)
+        link = Link(self, len(self.links), delay_ns, rate, queue_len, weather, faults, jitter_ns)
         self.links.append(link)
         return link
 

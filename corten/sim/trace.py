@@ -18,8 +18,9 @@ class PacketTrace:
     def note(self, now: int, who: str, number: int, frame: bytes) -> None:
         self._add((now, who, number, frame, ""))
 
-    def remark(self, now: int, number: int, text: str) -> None:
-        self._add((now, "", number, b"", text))
+    def remark(self, now: int, who: str, number: int, text: str) -> None:
+        """What became of the packet that `who` sent under this number."""
+        self._add((now, who, number, b"", text))
 
     def event(self, now: int, who: str, text: str) -> None:
         """Something that is no packet: what an application did."""
@@ -29,6 +30,21 @@ class PacketTrace:
         self._lines.append(line)
         if self.echo:
             print(_text(line), flush=True)
+
+    def clear(self) -> None:
+        self._lines.clear()
+
+    def packets(self) -> list[tuple[int, str, int, bytes, str]]:
+        """(instant, who, number, frame, what became of it) of each packet that is kept."""
+        fates: dict[tuple[str, int], list[str]] = {}
+        for _, who, number, frame, text in self._lines:
+            if not frame and number >= 0:
+                fates.setdefault((who, number), []).append(text)
+        return [
+            (now, who, number, frame, ", ".join(fates.get((who, number), ())))
+            for now, who, number, frame, _ in self._lines
+            if frame
+        ]
 
     def text(self, last: int | None = None) -> str:
         lines = list(self._lines)

@@ -40,6 +40,8 @@ class Job:
     drain_seconds: float = DRAIN_SECONDS
     name_servers: list[str] = field(default_factory=list)
     secret: bytes = field(default_factory=lambda: os.urandom(32))
+    # instead of `worker.serve`: turns the worker until it is stopped; `ready()` when it serves
+    run: Callable[[Any, Callable[[], None]], object] | None = None
 
 
 class Crew:
@@ -137,8 +139,8 @@ class StackCrew(Crew):
         self.wakes = []
         self.shared.close()
 
-    def _work(self, seat: Seat, place: int) -> None:
-        """One worker from its set-up until it has drained."""
+    def make_worker(self, seat: Seat, place: int) -> Any:
+        """The worker of a seat on the crew's links; it listens nowhere yet."""
         from corten.worker.exchange import WorkerExchange
         from corten.worker.worker import Worker
 
@@ -150,13 +152,23 @@ class StackCrew(Crew):
                 exchange.clear()
         wake = os.dup(self.wakes[place])
         worker = Worker(job.secret, job.config, seat.index, exchange, counters, wake)
-        ended: Callable[[], object] | None = None
         try:
             for held in self.links.held:
                 attachment = self.links.attachment(held, place)
                 attachment.queue = attachment.queue.own()
                 attach(worker, attachment, place == 0, seat.starts <= 1)
-            worker.names.given = job.name_servers
+        except BaseException:
+            worker.close()
+            raise
+        worker.names.given = job.name_servers
+        return worker
+
+    def _work(self, seat: Seat, place: int) -> None:
+        """One worker from its set-up until it has drained."""
+        job = self.job
+        worker = self.make_worker(seat, place)
+        ended: Callable[[], object] | None = None
+        try:
             for port, factory in job.handlers.items():
                 worker.listen(port, factory)
             if job.setup is not None:
@@ -167,10 +179,17 @@ class StackCrew(Crew):
                 ended = self.attended(worker)
             else:
                 self.let_go()
-            if seat.on_ready is not None:
-                seat.on_ready()
-            orders.begin()
-            worker.serve(job.busy_poll, job.drain_seconds, spin_us=job.spin_us)
+
+            def ready() -> None:
+                if seat.on_ready is not None:
+                    seat.on_ready()
+                orders.begin()
+
+            if job.run is not None:
+                job.run(worker, ready)
+            else:
+                ready()
+                worker.serve(job.busy_poll, job.drain_seconds, spin_us=job.spin_us)
         finally:
             if ended is not None:
                 ended()

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from corten.core.clock import NEVER
 from corten.driver.driver import Driver
 from corten.driver.pipe import Pipe
 from corten.endpoint.connection import Connection
@@ -81,15 +80,6 @@ class Node(Worker):
             return super().turn(now)
         finally:
             self._is_turning = False
-
-    def patience(self) -> float | None:
-        """Seconds after which `turn` is due, whatever arrives before; None: only then."""
-        if self._breath.is_ready():
-            return 0.0
-        deadline = self._breath.next_deadline()
-        if deadline == NEVER:
-            return None
-        return max(0.0, (deadline - time.monotonic_ns()) / 1e9)
 
     def attach(self, loop: Any) -> None:
         """Let an asyncio loop turn this node until `close`."""

@@ -41,6 +41,7 @@ def serve(
     datagrams: dict[int, Callable[[], DatagramHandler]] | None = None,
     name_servers: list[str] | None = None,
     control: str | None = None,
+    run: Callable[[Any, Callable[[], None]], object] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT has drained every worker; 0 then.
 
@@ -52,13 +53,15 @@ def serve(
     whom `connect` to a name asks, instead of those that the links have learnt. `busy_poll`: never
     sleep; `spin_us`: look on for so long before sleeping, while that pays. `control`: the path of
     a socket on which the server can be asked and told things (docs/running.md).
+    `run(worker, ready)`, instead of the worker's own loop: calls `ready()`, and turns it until it
+    `is_stopped()`.
     CortenError, one line, for anything that cannot be.
     """
     groups = plan([parse_link(text) for text in links], workers, cpus).groups
     if datagrams:
         setup = _binding(datagrams, setup)
     servers = check_servers(name_servers or [])
-    job = Job(handlers, busy_poll, spin_us, setup, config, drain_seconds, servers)
+    job = Job(handlers, busy_poll, spin_us, setup, config, drain_seconds, servers, run=run)
     addresses = [address for group in groups for address in group.addresses]
     told = (lambda: ready(addresses)) if ready else None
     crews: list[Crew] = []

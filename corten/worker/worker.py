@@ -7,7 +7,6 @@ loop around it that a process of its own runs. A breath holds the GIL; waiting r
 from __future__ import annotations
 
 import os
-import select
 import signal
 import threading
 import time
@@ -37,6 +36,7 @@ from corten.worker.dhcp import Leases
 from corten.worker.exchange import WorkerExchange
 from corten.worker.names import Names, is_number
 from corten.worker.steering import steering_of
+from corten.worker.waiting import READABLE, Bell, make_poll
 
 Factory = Callable[[], Handler]
 
@@ -73,12 +73,14 @@ class Worker(Loop):
         )
         self.collector = Collector()
         self._breath = Breath(self.stack, exchange)
-        self._epoll = select.epoll()
+        self._epoll = make_poll()
         self._watched: dict[int, Callable[[], object]] = {}
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) if wake_fd < 0 else wake_fd
-        self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self._bell = Bell(wake_fd)
+        self._epoll.register(self._bell.fd, READABLE)
         self.on_drained: Callable[[], object] = self.stop
-        self.names = Names(self, self._name_servers, self.stack.routes.sort)
+        # of a worker whose connections somebody else closes: called instead of closing them
+        self.on_leaving: Callable[[float], object] | None = None
+        self.names = Names(self, self._learnt_servers, self.stack.routes.sort)
         self.leases: Leases | None = None
         self.exchange = exchange
         self._spin: Spin | None = None
@@ -92,7 +94,7 @@ class Worker(Loop):
         """Serve a link: its driver, and the stack's interface on it."""
         self._breath.add_wire(driver, interface)
         for fd in driver.filenos():
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, READABLE)
         driver.wake_with(self._wake)
 
     def interface(self, name: str) -> Interface:
@@ -152,7 +154,7 @@ class Worker(Loop):
         wire.interface.steering = steering_of(values)
         wire.interface.set_offload(driver.offload_checksum, driver.offload_segmentation)
         for fd in driver.filenos():
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, READABLE)
 
     def figures(self) -> list[dict[str, Any]]:
         """How the links are doing, by what their drivers have counted."""
@@ -198,7 +200,7 @@ class Worker(Loop):
         elif function is not None:
             self._watched[fd] = function
             if known is None:
-                self._epoll.register(fd, select.EPOLLIN)
+                self._epoll.register(fd, READABLE)
 
     def listen(
         self, port: int, factory: Factory, address: str | None = None, **options: object
@@ -219,7 +221,11 @@ class Worker(Loop):
         """Call `found(addresses, error)` once, later; `family` 4 or 6: only such addresses."""
         self.names.resolver.resolve(name, found, family)
 
-    def _name_servers(self) -> list[str]:
+    def name_servers(self) -> list[str]:
+        """Whom `resolve` asks: those given by hand, else what the links have learnt."""
+        return self.names.given or self._learnt_servers()
+
+    def _learnt_servers(self) -> list[str]:
         """What the links have learnt, of leases first."""
         learnt = self.leases.name_servers() if self.leases is not None else []
         told = [halves for link in self.stack.interfaces for halves in link.name_servers]
@@ -264,6 +270,15 @@ class Worker(Loop):
         if self._breath.breathe(now) or self._breath.is_ready():
             return now
         return self._breath.next_deadline()
+
+    def patience(self) -> float | None:
+        """Seconds after which `turn` is due, whatever arrives before; None: only then."""
+        if self._breath.is_ready():
+            return 0.0
+        deadline = self._breath.next_deadline()
+        if deadline == NEVER:
+            return None
+        return max(0.0, (deadline - time.monotonic_ns()) / 1e9)
 
     def serve(
         self,
@@ -335,8 +350,16 @@ class Worker(Loop):
             function = self._watched.get(fd)
             if function is not None:
                 self.stack.call_soon(function)
-            elif fd == self._wake_fd:
-                self._drain_wake()
+            elif fd == self._bell.fd:
+                self._bell.hush()
+
+    def is_stopped(self) -> bool:
+        """Whether somebody has called `stop`: whoever turns this worker is to end."""
+        return self._stopped
+
+    def is_closed(self) -> bool:
+        """Whether `close` has been called: it can be turned no more."""
+        return self._epoll.closed
 
     def stop(self) -> None:
         """End `serve` after this breath."""
@@ -366,8 +389,11 @@ class Worker(Loop):
         long; then `on_drained`, as of `drain`. A worker that is alone lets peers try again."""
         if self._draining:
             return
-        self._draining = True
         self.stack.host.exchange.is_leaving = True
+        if self.on_leaving is not None:
+            self.on_leaving(seconds)
+            return
+        self._draining = True
         now = time.monotonic()
         self._drain_on(now + seconds, now + min(seconds, FRESH_SECONDS))
 
@@ -400,16 +426,7 @@ class Worker(Loop):
         for wire in self._breath.wires:
             wire.driver.close()
         self._epoll.close()
-        os.close(self._wake_fd)
+        self._bell.close()
 
     def _wake(self) -> None:
-        try:
-            os.eventfd_write(self._wake_fd, 1)
-        except BlockingIOError:  # silent: its count is full, it is awake enough
-            return
-
-    def _drain_wake(self) -> None:
-        try:
-            os.eventfd_read(self._wake_fd)
-        except BlockingIOError:  # silent: read already
-            return
+        self._bell.ring()
