@@ -10,8 +10,8 @@ length of every reply, and the body's hash where asked for.
 next; opening, stopping and printing are `load_run`'s.
 
 Rules. One request is outstanding on each connection, or as many as `pipeline` says. Every failure
-is counted under one name. The clock is read once a reply: the end of one request is the start of the
-next, unless it has an instant of its own: then its time counts from there.
+is counted under one name. The clock is read once a reply: the end of one request is the start of
+the next, unless it has an instant of its own: then its time counts from there.
 """
 
 from __future__ import annotations
@@ -168,7 +168,8 @@ class LoadHandler(Handler):
     _later: Any  # deque of (question, instant): asked after the one whose reply is being read
     _question: Question
     _span: Span
-    _asked_ns: cython.longlong
+    _asked_ns: cython.longlong  # from here on its time counts
+    _began_ns: cython.longlong  # from here on it is waited for
     _body_left: cython.longlong  # -1: the head has not come
     _keeps: cython.bint  # the server keeps the connection after this reply
     _kept: bytes  # the part of a head that came in pieces
@@ -184,7 +185,7 @@ class LoadHandler(Handler):
         self.waiting = False
         self._question = tally.questions[0]
         self._span = Span()
-        self._asked_ns = 0
+        self._asked_ns = self._began_ns = 0
         self._body_left = -1
         self._keeps = True
         self.opened = False
@@ -203,7 +204,7 @@ class LoadHandler(Handler):
         if self._instant >= 0:
             instant: cython.longlong = self._instant
             self._instant = -1
-            self._ask(connection, instant)
+            self._ask(connection, instant, now)
             return
         for _ in range(tally.pipeline):
             self._go_on(connection, now)
@@ -214,25 +215,30 @@ class LoadHandler(Handler):
         tally: Tally = self.tally
         schedule: Schedule | None = tally.schedule
         if schedule is None:
-            self._ask(connection, now)
+            self._ask(connection, now, now)
         elif schedule.is_due(now):
-            self._ask(connection, schedule.take(now, len(tally.free) > 0))
+            self._ask(connection, schedule.take(now, len(tally.free) > 0), now)
         else:
             tally.free.append(self)
 
     @cython.cfunc
-    def _ask(self, connection: Connection, instant: cython.longlong) -> cython.void:
+    def _ask(
+        self, connection: Connection, instant: cython.longlong, now: cython.longlong
+    ) -> cython.void:
         """Send the next request, whose time counts from `instant`."""
         question: Question = self.tally.next_question()
         if self.waiting:
             self._later.append((question, instant))
         else:
-            self._expect(question, instant)
+            self._expect(question, instant, now)
         connection.send_slice(question.request, 0, question.request_len)
 
     @cython.cfunc
-    def _expect(self, question: Question, instant: cython.longlong) -> cython.void:
-        """The next octets are the reply to this."""
+    def _expect(
+        self, question: Question, instant: cython.longlong, now: cython.longlong
+    ) -> cython.void:
+        """The next octets are the reply to this; from now on it may take `timeout`."""
+        self._began_ns = now
         self._question = question
         self._asked_ns = instant
         self._body_left = -1
@@ -328,7 +334,7 @@ class LoadHandler(Handler):
         self.waiting = False
         if self._later:
             question, instant = self._later.popleft()
-            self._expect(question, instant)
+            self._expect(question, instant, now)
         if tally.holds:
             tally.run.held()
         elif tally.closes or not self._keeps:
@@ -351,7 +357,7 @@ class LoadHandler(Handler):
         connection.abort()
 
     def on_timeout(self, connection: Connection) -> None:
-        left = self._asked_ns + self.tally.timeout_ns - clock_ns()
+        left = self._began_ns + self.tally.timeout_ns - clock_ns()
         if not self.waiting:
             connection.set_timeout(self.tally.timeout)
         elif left <= 0:
@@ -394,4 +400,4 @@ def send_due(tally: Tally) -> cython.void:
     while schedule.is_due(now) and tally.free:
         handler = tally.free.popleft()
         if handler.connection is not None:
-            handler._ask(handler.connection, schedule.take(now, True))
+            handler._ask(handler.connection, schedule.take(now, True), now)
