@@ -24,9 +24,11 @@ from bench.awake import awake
 from bench.namespace import SETTINGS, NamespaceError, cubic_allowed
 from bench.process import Process, ProcessError
 from bench.record import Record
-from bench.scenario import DEFAULT, Scenario, lay_out, scenarios
+from bench.scenario import DEFAULT, GROUPS, Scenario, lay_out, scenarios
 from bench.server import SERVERS, Server, Setting, required
 from bench.summary import Summary
+from bench.trial import Measured, Trial, TrialRecord, trial_table
+from bench.trials import TRIALS
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _WARM_UP_S = 1.0
@@ -42,7 +44,7 @@ class Bench:
         self.records: list[Record] = []
         self.absent: dict[str, str] = {}  # servers that could not even start, and why
 
-    def run(self, chosen: list[Scenario]) -> None:
+    def run(self, chosen: list[Scenario | Trial]) -> None:
         """Every round of every scenario."""
         roots = {scenario.name: self._root(scenario) for scenario in chosen}
         for number in range(self.options.rounds):
@@ -52,8 +54,8 @@ class Bench:
                 if server not in self.absent:
                     self._slot(scenario, server, number, roots[scenario.name])
 
-    def _root(self, scenario: Scenario) -> str:
-        if scenario.files:
+    def _root(self, scenario: Scenario | Trial) -> str:
+        if scenario.files or isinstance(scenario, Trial):
             return lay_out(scenario, self.work)
         root = self.options.site or os.path.join(self.work, "pages")
         if not self.options.site:
@@ -64,20 +66,31 @@ class Bench:
                 process.stop()
         return root
 
-    def _slot(self, scenario: Scenario, server: str, number: int, root: str) -> None:
+    def _slot(self, scenario: Scenario | Trial, server: str, number: int, root: str) -> None:
         """One server in one round, repeated while the machine disturbs it."""
+        kind = TrialRecord if isinstance(scenario, Trial) else Record
         for attempt in range(self.options.attempts):
             try:
-                result = self._once(scenario, server, root)
-                record = Record(scenario.name, server, number, attempt, result)
+                if isinstance(scenario, Trial):
+                    found: Any = self._try(scenario, server, root)
+                else:
+                    found = self._once(scenario, server, root)
+                record = kind(scenario.name, server, number, attempt, found)
             except (NamespaceError, ProcessError, OSError) as error:
-                record = Record(scenario.name, server, number, attempt, None, str(error))
-                if number == 0 and attempt == 0:
+                record = kind(scenario.name, server, number, attempt, None, str(error))
+                if number == 0 and attempt == 0 and not isinstance(scenario, Trial):
                     self.absent[server] = str(error)
             self.records.append(record)
             self._say(record)
             if record.void is None or record.failure:
                 return
+
+    def _try(self, trial: Trial, server: str, root: str) -> Measured:
+        cores = (self.options.server_core, self.options.client_core)
+        watch = machine.Watch(cores)
+        found = trial.run(server, Setting(root, self.work, cores), self.options.seconds)
+        found.whole = watch.stop([])
+        return found
 
     def _once(self, scenario: Scenario, server: str, root: str) -> client.Result:
         cores = (self.options.server_core, self.options.client_core)
@@ -110,6 +123,10 @@ class Bench:
             print(f"{head} {record.failure}", flush=True)
             return
         figures = record.figures()
+        if isinstance(record, TrialRecord):
+            told = "  ".join(f"{name} {value:,.4g}" for name, value in figures.items())
+            print(f"{head} {told}" + (f"  void: {record.void}" if record.void else ""), flush=True)
+            return
         mark = f"  void: {record.void}" if record.void else ""
         print(
             f"{head} {figures['rate']:9,.0f}/s {figures['per_busy']:9,.0f} per busy s "
@@ -120,11 +137,11 @@ class Bench:
 
 def main() -> int:
     options = _options()
-    known = scenarios(os.path.join(_HERE, "pages.lua"))
-    names = options.names or DEFAULT
+    known: dict[str, Scenario | Trial] = {**scenarios(_HERE), **TRIALS}
+    names = [each for name in options.names or DEFAULT for each in GROUPS.get(name, [name])]
     unknown = [name for name in names if name not in known and name != "idle"]
     if unknown:
-        print(f"unknown scenario {unknown[0]!r}: one of {', '.join([*known, 'idle'])}")
+        print(f"unknown scenario {unknown[0]!r}: one of {', '.join([*known, *GROUPS, 'idle'])}")
         return 2
     chosen = [known[name] for name in names if name in known]
     if options.servers:
@@ -151,7 +168,7 @@ def main() -> int:
     return 0
 
 
-def _obstacle(chosen: list[Scenario], options: argparse.Namespace) -> str | None:
+def _obstacle(chosen: list[Scenario | Trial], options: argparse.Namespace) -> str | None:
     """Why it cannot run here, in one line."""
     if os.geteuid() != 0:
         return "bench needs root: it pins kernel threads and makes network namespaces"
@@ -164,7 +181,7 @@ def _obstacle(chosen: list[Scenario], options: argparse.Namespace) -> str | None
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="scenarios (default: all but size-…)"
+        "names", nargs="*", metavar="NAME", help="scenarios (default: small pages close hello idle)"
     )
     parser.add_argument("--rounds", type=int, default=10, help="runs of each server (default 10)")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a run (default 5)")
@@ -181,17 +198,28 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> None:
+def _summary(scenario: Scenario | Trial, records: list[Record]) -> Summary:
+    if isinstance(scenario, Trial):
+        return Summary(scenario.name, scenario.servers, records, scenario.judged)
+    return Summary(scenario.name, scenario.servers, records)
+
+
+def _table(scenario: Scenario | Trial, summary: Summary) -> str:
+    make = trial_table if isinstance(scenario, Trial) else report.scenario_table
+    return make(scenario, summary)  # type: ignore[arg-type]  # each takes its own kind
+
+
+def _publish(bench: Bench, chosen: list[Scenario | Trial], found: dict[str, Any]) -> None:
     """Tables to the terminal; tables, runs and chart to files."""
-    summaries = {s.name: Summary(s.name, s.servers, bench.records) for s in chosen}
+    summaries = {s.name: _summary(s, bench.records) for s in chosen}
     about = machine.describe()
-    parts = [report.scenario_table(scenario, summaries[scenario.name]) for scenario in chosen]
+    parts = [_table(scenario, summaries[scenario.name]) for scenario in chosen]
     if found:
         parts.append(idle.text(found))
     head = (
         f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}, "
         f"{about['cores']} cores; "
-        f"`./dev bench`, {bench.options.rounds} rounds of {bench.options.seconds:g} s.\n"
+        f"`{_command(bench.options)}`.\n"
     )
     text = "\n".join([head, *parts, report.LEGEND])
     print("\n" + text)
@@ -207,8 +235,10 @@ def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> Non
             "namespace": SETTINGS,
             "mtu": 1500,
             "offloads": "TAP: checksum and TSO both ways; veth: the kernel's defaults",
-            "loads": {s.name: vars(s.load) for s in chosen},
+            "loads": {s.name: vars(s.load) for s in chosen if isinstance(s, Scenario)},
         },
+        "command": _command(bench.options),
+        "titles": {s.name: s.title for s in chosen},
         "summary": sums,
         "idle": found,
         "runs": [record.as_json() for record in bench.records],
@@ -219,6 +249,12 @@ def _publish(bench: Bench, chosen: list[Scenario], found: dict[str, Any]) -> Non
     titles = {scenario.name: f"{scenario.name}: {scenario.title}" for scenario in chosen}
     written = [f"{stem}.md", f"{stem}.json", *chart.draw(sums, titles, stem)]
     print("written: " + " ".join(os.path.relpath(path) for path in written))
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What makes these figures again."""
+    words = ["./dev", "bench", *options.names, "--rounds", str(options.rounds)]
+    return " ".join([*words, "--seconds", f"{options.seconds:g}"])
 
 
 if __name__ == "__main__":

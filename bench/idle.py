@@ -41,7 +41,7 @@ class PatientTap(CortenTap):
 
 def measure(options: argparse.Namespace, work: str) -> dict[str, Any]:
     """Hold `options.connections` connections; the figures by name, or `failure`."""
-    small = scenarios("")["small"]
+    small = scenarios()["small"]
     root = lay_out(small, work)
     setting = Setting(root, work, (options.server_core, options.client_core))
     try:

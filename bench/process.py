@@ -67,14 +67,15 @@ class Process:
         end = self.output.seek(0, os.SEEK_END)
         return os.pread(self.output.fileno(), end, 0).decode("utf-8", "replace")
 
-    def wait(self, seconds: float) -> str:
-        """Wait for its end; its output. ProcessError when it fails or takes too long."""
+    def wait(self, seconds: float, may_fail: bool = False) -> str:
+        """Wait for its end; its output. ProcessError when it takes too long, or fails and may
+        not."""
         try:
             code = self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
             self.stop()
             raise ProcessError(f"{self.words[0]}: still running after {seconds:.0f} s") from None
-        if code:
+        if code and not may_fail:
             raise ProcessError(f"{' '.join(self.words)}: exit {code}: {self.tail()}")
         return self.text()
 

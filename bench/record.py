@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bench.client import Result
+from bench.machine import Use
 
 STEAL_MAX = 0.03  # of either core
 FOREIGN_MAX = 0.03  # of one core, used by processes that are not of the run
+
+
+def disturbance(use: Use) -> str | None:
+    """Why a run with this use of the machine does not count."""
+    if use.steal_share() > STEAL_MAX:
+        return f"steal {use.steal_share():.1%}"
+    if use.foreign_share() > FOREIGN_MAX:
+        return f"other processes {use.foreign_share():.1%}"
+    return None
 
 
 @dataclass
@@ -19,19 +28,14 @@ class Record:
     server: str
     round: int
     attempt: int
-    result: Result | None
+    result: Any  # a client.Result, or what a trial measured; None when there is nothing
     failure: str = ""  # it did not serve, or served wrong: never a matter of noise
 
     @property
     def void(self) -> str | None:
         if self.result is None:
             return self.failure or "no result"
-        use = self.result.use
-        if use.steal_share() > STEAL_MAX:
-            return f"steal {use.steal_share():.1%}"
-        if use.foreign_share() > FOREIGN_MAX:
-            return f"other processes {use.foreign_share():.1%}"
-        return None
+        return disturbance(self.result.use)
 
     def figures(self) -> dict[str, float]:
         """The figures that medians are taken of."""
@@ -50,15 +54,14 @@ class Record:
             "client_us": 1e6 * use.cores[1].busy / requests,
         }
 
+    def named(self) -> dict[str, Any]:
+        """Which run it is."""
+        names = ("scenario", "server", "round", "attempt", "void")
+        return {name: getattr(self, name) for name in names}
+
     def as_json(self) -> dict[str, Any]:
         """Everything that was read, for the file."""
-        found: dict[str, Any] = {
-            "scenario": self.scenario,
-            "server": self.server,
-            "round": self.round,
-            "attempt": self.attempt,
-            "void": self.void,
-        }
+        found = self.named()
         if self.result is None:
             return {**found, "failure": self.failure}
         result, use = self.result, self.result.use

@@ -28,8 +28,9 @@ def _lines(count: int) -> bytes:
     return (b"0123456789abcdef" * (count // 16 + 1))[: count - 1] + b"\n"
 
 
-def scenarios(pages_script: str) -> dict[str, Scenario]:
-    """All of them, by name. `pages_script`: the wrk script that asks for random pages."""
+def scenarios(scripts: str = "") -> dict[str, Scenario]:
+    """All of them, by name. `scripts`: the directory of the wrk scripts."""
+    pages_script = os.path.join(scripts, "pages.lua")
     small = {"small.htm": _lines(SMALL_LEN)}
     hello = {"index.html": BODY}
     found = [
@@ -75,9 +76,32 @@ def scenarios(pages_script: str) -> dict[str, Scenario]:
                 body,
             )
         )
+    found += _sizes(os.path.join(scripts, "pipeline.lua"))
     return {scenario.name: scenario for scenario in found}
 
 
+def _sizes(pipeline_script: str) -> list[Scenario]:
+    """Three sizes of a file on 1 to 10,000 connections, and with 16 requests out on each."""
+    found = []
+    for size, length in (("100b", SMALL_LEN), ("1k", 1024), ("10k", 10240)):
+        files = {"body.htm": _lines(length)}
+        for count in CONNECTIONS:
+            title = f"{length:,}-octet file, {count:,} keep-alive connections"
+            load = Load(count, "body.htm")
+            found.append(Scenario(f"{size}-{count}", title, list(_OF_SIZES), load, files))
+        title = f"{length:,}-octet file, 100 connections, 16 requests out on each"
+        load = Load(100, "body.htm", script=pipeline_script)
+        found.append(Scenario(f"{size}-pipelined", title, list(_OF_SIZES), load, files))
+    return found
+
+
+CONNECTIONS = (1, 10, 100, 1000, 10_000)
+_OF_SIZES = ("corten-tap", "corten-kernel", "nginx")
+_EACH = [*CONNECTIONS, "pipelined"]
+GROUPS = {  # a name for several
+    "sizes": [f"{size}-{each}" for size in ("100b", "1k", "10k") for each in _EACH],
+    "trials": ["latency", "bulk", "connections", "overload", "start", "packet"],
+}
 DEFAULT = ["small", "pages", "close", "hello", "idle"]
 
 

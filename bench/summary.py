@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,15 @@ def ratio_of(pairs: list[tuple[float, float]]) -> Ratio | None:
 class Summary:
     """All records of one scenario, summed up."""
 
-    def __init__(self, scenario: str, servers: list[str], records: list[Record]) -> None:
+    def __init__(
+        self,
+        scenario: str,
+        servers: list[str],
+        records: list[Record],
+        judged: Sequence[str] = ("rate", "per_busy"),
+    ) -> None:
         self.scenario = scenario
+        self.judged = judged  # figures whose ratios are told
         self.servers = servers
         self.records = [record for record in records if record.scenario == scenario]
 
@@ -99,8 +107,8 @@ class Summary:
             entry["ratios"] = {
                 other: {
                     figure: vars(ratio)
-                    for figure in ("rate", "per_busy")
-                    if (ratio := self.ratio(server, other, figure)) is not None
+                    for figure in self.judged
+                    if figure in entry and (ratio := self.ratio(server, other, figure)) is not None
                 }
                 for other in self.servers
                 if other != server

@@ -225,18 +225,75 @@ def nameserver(port: int, servers: list[str], **options: Any) -> None:
 @commands.command()
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
 @_on_links
-@click.option("-c", "--connections", type=int, default=100, show_default=True)
-@click.option("-d", "--seconds", type=float, default=10.0, show_default=True)
+@click.option(
+    "-c",
+    "--connections",
+    type=int,
+    default=100,
+    show_default=True,
+    help="Open at a time; with --close: at the most.",
+)
+@click.option(
+    "-d", "--seconds", type=float, default=10.0, show_default=True, help="The part that is timed."
+)
 @click.option("--timeout", type=_SECONDS, default=10.0, show_default=True, help="Of one reply.")
-@click.option("--close", is_flag=True, help="One request a connection.")
+@click.option(
+    "--rate",
+    type=float,
+    default=0.0,
+    metavar="R",
+    help="An open loop: R requests a second, however fast the replies come. Latency counts from "
+    "the instant at which a request was meant to leave.",
+)
+@click.option("--poisson", is_flag=True, help="With --rate: at random instants, from --seed.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of pages and instants.")
+@click.option("--close", is_flag=True, help="One request a connection; with --rate: R of them.")
 @click.option("--hold", is_flag=True, help="One request each, then hold the connections.")
+@click.option(
+    "--pipeline",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Requests that are out on a connection at a time.",
+)
+@click.option(
+    "--sources",
+    "wanted_sources",
+    default="",
+    metavar="N|PREFIX",
+    help="Come from N addresses, the link's own the first, or from all of PREFIX.",
+)
 @click.option("--busy-poll", is_flag=True, help="Never sleep: lower latency, a core.")
 @click.option("--hashes", is_flag=True, help="See that a URL's replies are all the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+@click.option(
+    "--percentiles",
+    type=click.Path(),
+    default="",
+    help="Write the latencies as HdrHistogram's plotters read them.",
+)
+@click.option(
+    "--histogram-log",
+    type=click.Path(),
+    default="",
+    help="Write them as a compressed HdrHistogram log (V2, nanoseconds).",
+)
 def load(
     urls: list[str], links: list[str], cpus: list[int] | None, as_json: bool, **options: Any
 ) -> None:
-    """Ask for URL again and again over many connections; print rate and latency."""
+    """Ask for URL again and again over many connections; print rate and latency.
+
+    Without --rate the next request leaves when the reply has come: the most that the server does.
+    With --rate requests leave at fixed instants, below that, and the latencies are those that users
+    would see. One that no connection is free for waits, and its wait counts; after --timeout it is
+    abandoned, and counted as that.
+
+    \b
+    corten load http://10.0.2.2/ --link tap:c0,address=10.0.2.9/24 --rate 5000
+    corten load http://10.0.2.2/ --link tap:c0,address=10.0.2.9/24 --rate 20000 --close --sources 64
+    corten load http://127.0.0.1:8080/ --link kernel,address=127.0.0.1 --rate 1000 --poisson
+    """
     from corten.app.load_command import run_load
     from corten.app.load_option import Options
 

@@ -61,6 +61,21 @@ class Histogram:
         """The arithmetic mean; 0 when there are no values."""
         return self.total / self.count if self.count else 0.0
 
+    def counts(self) -> list[int]:
+        """How many values fell into each bucket."""
+        return list(self._counts)
+
+    def filled(self) -> list[tuple[int, int]]:
+        """(largest value, how many) of each bucket that is not empty."""
+        return [(top_of(i), count) for i, count in enumerate(self._counts) if count]
+
+    def deviation(self) -> float:
+        """The standard deviation, as far as buckets tell."""
+        mean, squares = self.mean(), 0.0
+        for i, count in enumerate(self._counts):
+            squares += count * (middle_of(i) - mean) ** 2
+        return (squares / self.count) ** 0.5 if self.count else 0.0
+
     def clear(self) -> None:
         """Forget everything."""
         i: cython.Py_ssize_t
@@ -94,6 +109,14 @@ def middle_of(index: cython.Py_ssize_t) -> cython.longlong:
     shift: cython.int = cython.cast(cython.int, index >> HALF_BITS) - 1
     first: cython.longlong = cython.cast(cython.longlong, HALF + (index & (HALF - 1))) << shift
     return first + ((cython.cast(cython.longlong, 1) << shift) >> 1)
+
+
+def top_of(index: int) -> int:
+    """The largest value of a bucket."""
+    if index < 2 * HALF:
+        return index
+    shift = (index >> HALF_BITS) - 1
+    return ((HALF + (index & (HALF - 1)) + 1) << shift) - 1
 
 
 def bucket_range(value: int) -> tuple[int, int]:

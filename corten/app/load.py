@@ -1,4 +1,5 @@
-"""A closed-loop HTTP load client: each connection asks again when its reply is whole.
+"""An HTTP load client: each connection asks again when its reply is whole (a closed loop), or when
+a schedule says so (an open one, `schedule`).
 
 Strategy. `Question` is one request and what is known of its reply: the head that came last. A reply
 whose head is the same octets again is recognised by one comparison; any other is parsed. So a
@@ -8,18 +9,21 @@ length of every reply, and the body's hash where asked for.
 `Tally` is what all connections of a run share. The handler counts into it and asks it what to do
 next; opening, stopping and printing are `load_run`'s.
 
-Rules. One request is outstanding on each connection. Every failure is counted under one name. The
-clock is read once a reply: the end of one request is the start of the next.
+Rules. One request is outstanding on each connection, or as many as `pipeline` says. Every failure
+is counted under one name. The clock is read once a reply: the end of one request is the start of
+the next, unless it has an instant of its own: then its time counts from there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from typing import Any
 
 import cython
 from cython.cimports.corten.app.histogram import Histogram
+from cython.cimports.corten.app.schedule import Schedule
 from cython.cimports.corten.core.arena import Buffer, read
 from cython.cimports.corten.core.scan import same_octets
 from cython.cimports.corten.endpoint.connection import Connection, Span
@@ -97,6 +101,10 @@ class Tally:
     timeout: cython.double
     timeout_ns: cython.longlong
     run: Any  # told of each connection that stands, is held, or is over
+    pipeline: cython.Py_ssize_t  # requests outstanding on a connection
+    schedule: Schedule | None  # of an open loop
+    from_ns: cython.longlong  # requests of instants before it do not count
+    free: Any  # deque of handlers, one for each request that they could send at once
     _chance: cython.ulonglong
 
     def __init__(self, requests: list, options: Options, run: Any) -> None:
@@ -112,6 +120,13 @@ class Tally:
         self.timeout = options.timeout
         self.timeout_ns = int(options.timeout * 1e9)
         self.run = run
+        self.pipeline = options.pipeline
+        self.schedule = None
+        if options.rate > 0:
+            patience_ns = int(options.timeout * 1e9)
+            self.schedule = Schedule(options.rate, options.poisson, patience_ns, options.seed)
+        self.from_ns = 0
+        self.free = deque()
         self._chance = options.seed % 2147483646 + 1
 
     @cython.cfunc
@@ -127,8 +142,10 @@ class Tally:
         """Count failures of one kind."""
         self.errors[kind] = self.errors.get(kind, 0) + count
 
-    def start(self) -> None:
-        """Forget what was counted so far: the timed part begins."""
+    def start(self, from_ns: int = 0) -> None:
+        """Forget what was counted so far: the timed part begins. `from_ns`: of an open loop, the
+        instant of the first request that counts."""
+        self.from_ns = from_ns
         self.latency.clear()
         self.replies = self.octets = 0
         self.measuring = True
@@ -146,22 +163,29 @@ class LoadHandler(Handler):
     slot: cython.Py_ssize_t  # whose place in the run this connection takes
     waiting: cython.bint  # a request is outstanding
     opened: cython.bint
+    connection: Connection | None  # while it is open
+    _instant: cython.longlong  # of the request that it is opened for; -1: none
+    _later: Any  # deque of (question, instant): asked after the one whose reply is being read
     _question: Question
     _span: Span
-    _asked_ns: cython.longlong
+    _asked_ns: cython.longlong  # from here on its time counts
+    _began_ns: cython.longlong  # from here on it is waited for
     _body_left: cython.longlong  # -1: the head has not come
     _keeps: cython.bint  # the server keeps the connection after this reply
     _kept: bytes  # the part of a head that came in pieces
     _hash: Any
     _told: cython.bint  # a failure of this connection has been counted
 
-    def __init__(self, tally: Tally, slot: int) -> None:
+    def __init__(self, tally: Tally, slot: int, instant: int = -1) -> None:
         self.tally = tally
         self.slot = slot
+        self.connection = None
+        self._instant = instant
+        self._later = deque() if tally.pipeline > 1 else None
         self.waiting = False
         self._question = tally.questions[0]
         self._span = Span()
-        self._asked_ns = 0
+        self._asked_ns = self._began_ns = 0
         self._body_left = -1
         self._keeps = True
         self.opened = False
@@ -170,22 +194,57 @@ class LoadHandler(Handler):
         self._told = False
 
     def on_open(self, connection: Connection) -> None:
-        self.tally.opened += 1
+        tally: Tally = self.tally
+        tally.opened += 1
         self.opened = True
-        self.tally.run.opened()
-        connection.set_timeout(self.tally.timeout)
-        self._ask(connection, clock_ns())
+        self.connection = connection
+        tally.run.opened()
+        connection.set_timeout(tally.timeout)
+        now: cython.longlong = clock_ns()
+        if self._instant >= 0:
+            instant: cython.longlong = self._instant
+            self._instant = -1
+            self._ask(connection, instant, now)
+            return
+        for _ in range(tally.pipeline):
+            self._go_on(connection, now)
 
     @cython.cfunc
-    def _ask(self, connection: Connection, now: cython.longlong) -> cython.void:
-        """Send the next request."""
-        self._question = self.tally.next_question()
-        self._asked_ns = now
+    def _go_on(self, connection: Connection, now: cython.longlong) -> cython.void:
+        """One request more may be sent: at once, or when the schedule says."""
+        tally: Tally = self.tally
+        schedule: Schedule | None = tally.schedule
+        if schedule is None:
+            self._ask(connection, now, now)
+        elif schedule.is_due(now):
+            self._ask(connection, schedule.take(now, len(tally.free) > 0), now)
+        else:
+            tally.free.append(self)
+
+    @cython.cfunc
+    def _ask(
+        self, connection: Connection, instant: cython.longlong, now: cython.longlong
+    ) -> cython.void:
+        """Send the next request, whose time counts from `instant`."""
+        question: Question = self.tally.next_question()
+        if self.waiting:
+            self._later.append((question, instant))
+        else:
+            self._expect(question, instant, now)
+        connection.send_slice(question.request, 0, question.request_len)
+
+    @cython.cfunc
+    def _expect(
+        self, question: Question, instant: cython.longlong, now: cython.longlong
+    ) -> cython.void:
+        """The next octets are the reply to this; from now on it may take `timeout`."""
+        self._began_ns = now
+        self._question = question
+        self._asked_ns = instant
         self._body_left = -1
         self.waiting = True
         if self.tally.hashes:
             self._hash = hashlib.blake2b(digest_size=16)
-        connection.send_slice(self._question.request, 0, self._question.request_len)
 
     @cython.cfunc
     def receive(self, connection: Connection) -> cython.void:
@@ -219,7 +278,7 @@ class LoadHandler(Handler):
             return
         self._body_left = question.body_len
         self._keeps = question.keeps
-        if self.tally.measuring:
+        if self.tally.measuring and self._asked_ns >= self.tally.from_ns:
             self.tally.octets += question.head_len
 
     @cython.cfunc
@@ -254,7 +313,7 @@ class LoadHandler(Handler):
             self._hash.update(read(span.memory, span.at, length))
         connection.consume(length)
         self._body_left -= length
-        if self.tally.measuring:
+        if self.tally.measuring and self._asked_ns >= self.tally.from_ns:
             self.tally.octets += length
 
     @cython.cfunc
@@ -262,19 +321,26 @@ class LoadHandler(Handler):
         """The reply is whole: count it and go on."""
         tally: Tally = self.tally
         now: cython.longlong = clock_ns()
-        self.waiting = False
         if self._hash is not None and not self._same_hash():
             self._fail(connection, "body differs")
             return
-        if tally.measuring or tally.holds:
+        counts: cython.bint = tally.measuring or tally.holds
+        schedule: Schedule | None = tally.schedule
+        if schedule is not None:
+            counts = schedule.finish(self._asked_ns, True)
+        if counts:
             tally.replies += 1
             tally.latency.record(now - self._asked_ns)
+        self.waiting = False
+        if self._later:
+            question, instant = self._later.popleft()
+            self._expect(question, instant, now)
         if tally.holds:
             tally.run.held()
         elif tally.closes or not self._keeps:
             return  # the server closes; on_eof answers
         elif tally.going:
-            self._ask(connection, now)
+            self._go_on(connection, now)
 
     def _same_hash(self) -> bool:
         """Whether the body is that of the first reply to the same request."""
@@ -291,7 +357,7 @@ class LoadHandler(Handler):
         connection.abort()
 
     def on_timeout(self, connection: Connection) -> None:
-        left = self._asked_ns + self.tally.timeout_ns - clock_ns()
+        left = self._began_ns + self.tally.timeout_ns - clock_ns()
         if not self.waiting:
             connection.set_timeout(self.tally.timeout)
         elif left <= 0:
@@ -300,6 +366,9 @@ class LoadHandler(Handler):
             connection.set_timeout(left / 1e9)
 
     def on_close(self, connection: Connection, error: Exception | None) -> None:
+        self.connection = None
+        if self.tally.schedule is not None:
+            self._lose(self.tally.schedule)
         if self.tally.going and not self._told:
             if not self.opened:
                 self.tally.failed(f"connect: {type(error).__name__}")
@@ -310,3 +379,25 @@ class LoadHandler(Handler):
             elif error is not None:
                 self.tally.failed(type(error).__name__)
         self.tally.run.ended(self)
+
+    @cython.cfunc
+    def _lose(self, schedule: Schedule) -> cython.void:
+        """The requests under way end with the connection."""
+        if self._instant >= 0:
+            schedule.finish(self._instant, False)
+        if self.waiting:
+            schedule.finish(self._asked_ns, False)
+        for _, instant in self._later or ():
+            schedule.finish(instant, False)
+
+
+@cython.ccall
+def send_due(tally: Tally) -> cython.void:
+    """Send what is due over the connections that are free."""
+    schedule: Schedule = tally.schedule
+    now: cython.longlong = clock_ns()
+    handler: LoadHandler
+    while schedule.is_due(now) and tally.free:
+        handler = tally.free.popleft()
+        if handler.connection is not None:
+            handler._ask(handler.connection, schedule.take(now, True), now)

@@ -6,16 +6,21 @@ One worker in this process: a client that is measured with must not be restarted
 from __future__ import annotations
 
 import signal
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+import time
+from pathlib import Path
 from typing import Any
 
+from corten.app.histogram_log import log_text, percentile_table
 from corten.app.load_option import Options
 from corten.app.load_run import Run, json_of, target_of, text_of
+from corten.app.load_source import sources_of
 from corten.endpoint.error import CortenError
+from corten.tcp.config import Config
 from corten.worker.link import parse_link
 from corten.worker.serve import serve
 
-_Ip = IPv4Address | IPv6Address
+RATE_MAX = 10_000_000
+PIPELINE_MAX = 1024
 
 
 def run_load(
@@ -26,13 +31,11 @@ def run_load(
     CortenError, one line, for anything that cannot be.
     """
     _check(options)
-    parsed = [parse_link(text) for text in links]
-    kernel = bool(parsed) and parsed[0].driver == "kernel"
-    if not options.sources:
-        own = [ip_interface(text).ip for link in parsed for text in link.addresses]
-        options.sources = _sources(own, target_of(options).address)
-    limit = "timeout" if kernel else "syn_timeout_ns"
-    settings = {limit: options.timeout if kernel else int(options.timeout * 1e9)}
+    kernel = bool(links) and parse_link(links[0]).driver == "kernel"
+    links, options.sources = sources_of(links, target_of(options).address, options.wanted_sources)
+    # of the stack, not of each connection: a setting of its own costs a connection time and memory
+    config = None if kernel else Config(syn_timeout_ns=int(options.timeout * 1e9))
+    settings = {"timeout": options.timeout} if kernel else {}
     runs: list[Run] = []
 
     def setup(worker: Any) -> None:
@@ -40,26 +43,39 @@ def run_load(
         runs.append(run)
         worker.call_soon(_begin, worker, run)
 
-    serve({}, links, 1, cpus, busy_poll=options.busy_poll, setup=setup, supervised=False)
+    serve(
+        {},
+        links,
+        1,
+        cpus,
+        busy_poll=options.busy_poll,
+        setup=setup,
+        config=config,
+        supervised=False,
+    )
     run = runs[0]
     if run.error is not None:
         raise run.error
     result = run.result()
+    _write(run, options)
     print(json_of(result) if as_json else text_of(result), flush=True)
     return 1 if result["errors"] else 0
 
 
-def _sources(own: list[_Ip], target: str) -> list[str]:
-    """Our addresses that can reach the target: of its family, and of its scope."""
-    try:
-        there = ip_address(target.partition("%")[0])
-    except ValueError:  # silent: a name, whoever resolves it
-        return []
-    return [
-        str(address)
-        for address in own
-        if address.version == there.version and address.is_link_local == there.is_link_local
-    ]
+def _write(run: Run, options: Options) -> None:
+    """The files asked for: percentiles for plotters, and the log."""
+    latency = run.tally.latency
+    began = time.time() - run.seconds
+    for path, text in (
+        (options.percentiles, lambda: percentile_table(latency)),
+        (options.histogram_log, lambda: log_text(latency, began, run.seconds)),
+    ):
+        if not path:
+            continue
+        try:
+            Path(path).write_text(text(), encoding="ascii")
+        except OSError as error:
+            raise CortenError(f"{path}: {error.strerror}") from None
 
 
 def _begin(worker: Any, run: Run) -> None:
@@ -77,4 +93,14 @@ def _check(options: Options) -> None:
         raise CortenError(f"seconds={options.seconds:g}: more than 0")
     if options.close and options.hold:
         raise CortenError("--close and --hold exclude each other")
+    if options.rate and (options.hold or not 0 < options.rate <= RATE_MAX):
+        raise CortenError(
+            f"--rate {options.rate:g}: from 0 to {RATE_MAX:,} a second, without --hold"
+        )
+    if options.poisson and not options.rate:
+        raise CortenError("--poisson says how requests are spread: it needs --rate")
+    if not 1 <= options.pipeline <= PIPELINE_MAX:
+        raise CortenError(f"--pipeline {options.pipeline}: from 1 to {PIPELINE_MAX}")
+    if options.pipeline > 1 and (options.close or options.hold):
+        raise CortenError("--pipeline excludes --close and --hold: they ask once a connection")
     target_of(options)

@@ -142,16 +142,13 @@ class Config:
         self.dscp = 0
         settings = _with_fixed(settings)
         for name, value in settings.items():
-            if name not in self._names():
-                raise CortenError(f"no such TCP setting: {name}")
             self._set(name, value)
         self._verify()
 
-    def _names(self) -> list[str]:
-        return [name for name in dir(self) if not name.startswith("_") and name != "with_settings"]
-
     def _set(self, name: str, value: object) -> None:
         """One setting; numbers only where a number is, and of a size that C can hold."""
+        if name not in _NAMES:
+            raise CortenError(f"no such TCP setting: {name}")
         kinds = (str,) if name in ("congestion", "ecn", "syn_cookies") else (int,)
         known = isinstance(value, kinds) or (name == "congestion" and callable(value))
         if not known or (name in BITS and value not in (0, 1)):
@@ -180,12 +177,17 @@ class Config:
             raise CortenError("send_high_water must not be above send_buffer_max")
 
     def with_settings(self, settings: dict) -> Config:
-        """This one, or a copy with some settings changed."""
+        """This one, or a copy with some settings changed. Connections are opened with it: what is
+        copied has been checked before."""
         if not settings:
             return self
-        return Config(
-            **{**{name: getattr(self, name) for name in self._names()}, **_with_fixed(settings)}
-        )
+        changed = Config()
+        for name in _NAMES:
+            setattr(changed, name, getattr(self, name))
+        for name, value in _with_fixed(settings).items():
+            changed._set(name, value)
+        changed._verify()
+        return changed
 
 
 def _with_fixed(settings: dict) -> dict:
@@ -198,3 +200,6 @@ def _with_fixed(settings: dict) -> dict:
         if name in fixed:
             fixed.setdefault(most, fixed[name])
     return fixed
+
+
+_NAMES = {name for name in dir(Config()) if not name.startswith("_") and name != "with_settings"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -181,3 +182,64 @@ def test_urls_become_requests() -> None:
         b"GET / HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nConnection: close\r\n\r\n",
         b"GET /a?b=1 HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nConnection: close\r\n\r\n",
     ]
+
+
+def test_an_open_loop_keeps_its_rate_and_accounts_for_each_request() -> None:
+    with serving(at_once) as port:
+        found = load(port, connections=4, rate=500.0, seconds=0.4)
+    assert found["errors"] == {}
+    assert found["scheduled"] == 200
+    assert found["requests"] == found["answered"] == 200
+    assert found["offered_per_second"] == found["requests_per_second"] == 500.0
+    assert found["opened"] == 4
+    assert "offered/s" in text_of(found)
+
+
+def test_the_wait_of_all_who_come_while_a_server_stalls_is_seen() -> None:
+    """One reply in ten takes long, on the only connection: a closed loop would see that few."""
+
+    def stall(_: bytes, count: int) -> list[bytes]:
+        if count % 100 == 0:
+            time.sleep(0.1)
+        return [REPLY]
+
+    with serving(stall) as port:
+        found = load(port, connections=1, rate=1000.0, seconds=0.5, poisson=True)
+    assert found["errors"] == {}
+    assert found["answered"] == found["scheduled"] == found["requests"]
+    assert found["late"] > found["scheduled"] / 10
+    assert found["p50_us"] > 20_000
+    assert found["overslept"] < found["late"]
+
+
+def test_what_is_not_sent_or_answered_in_time_is_counted() -> None:
+    with serving(lambda _, count: [REPLY] if count <= 100 else []) as port:
+        found = load(port, connections=1, rate=100.0, seconds=0.6, timeout=0.2)
+    assert found["errors"]
+    assert found["scheduled"] == 60
+    assert found["lost"] > 0
+    assert found["answered"] + found["lost"] + found["abandoned"] == 60
+
+
+def test_connections_at_a_rate() -> None:
+    with serving(at_once) as port:
+        found = load(port, connections=50, rate=300.0, seconds=0.3, close=True)
+    assert found["errors"] == {}
+    assert found["answered"] == found["scheduled"] == 90
+    assert found["opened"] == 240  # with the warm-up's
+
+
+def test_several_requests_are_out_at_a_time() -> None:
+    most = []
+
+    def reply(data: bytes, _: int) -> list[bytes]:
+        count = data.count(b"GET ")
+        most.append(count)
+        return [REPLY * count]
+
+    with serving(reply) as port:
+        found = load(port, connections=2, pipeline=8, hashes=True)
+        paced = load(port, connections=2, pipeline=8, rate=1000.0, seconds=0.1)
+    assert found["errors"] == paced["errors"] == {}
+    assert max(most) > 1
+    assert paced["answered"] == 100
