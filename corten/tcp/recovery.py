@@ -162,6 +162,16 @@ def _count_duplicate(tcb: Tcb, flight: Flight) -> cython.void:
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _flight_size(tcb: Tcb) -> cython.uint:
+    """FlightSize at a loss (RFC 5681 4). What this breath's acknowledgements have made room for,
+    and output has not sent yet, is as good as in flight: it was the last time we sent."""
+    in_flight: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
+    filled: cython.uint = in_flight + seq_sub(tcb.snd_end, tcb.snd_nxt)
+    return max(in_flight, min(tcb.sent_flight, filled))
+
+
+@cython.cfunc
 def _enter_fast(
     host: TcpHost, tcb: Tcb, flight: Flight, repair: Repair, news: News, now: cython.longlong
 ) -> cython.void:
@@ -171,7 +181,7 @@ def _enter_fast(
     begin_episode(tcb, repair)
     begin_reduction(tcb, flight, repair, news)
     if not has_reduced(tcb):
-        tcb.congestion.on_loss(seq_sub(tcb.snd_nxt, tcb.snd_una), now)
+        tcb.congestion.on_loss(_flight_size(tcb), now)
         note_reduction(tcb)
     host.counters.add(FAST_RETRANSMITS)
 
@@ -218,7 +228,7 @@ def _answer_probe(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     (RFC 8985 7.4.2)."""
     host.counters.add(LOSS_PROBE_REPAIRS)
     if tcb.recovery == DISORDER and not has_reduced(tcb):
-        tcb.congestion.on_loss(seq_sub(tcb.snd_nxt, tcb.snd_una), now)
+        tcb.congestion.on_loss(_flight_size(tcb), now)
         note_reduction(tcb)
         tcb.congestion.on_recovered(now)
 

@@ -65,6 +65,25 @@ def test_a_partial_ack_repairs_the_next_hole() -> None:
     t.finish()
 
 
+@pytest.mark.requirement("RFC 5681 3.2")
+def test_acknowledgements_that_come_with_the_loss_make_the_flight_no_smaller() -> None:
+    """One breath reads two new acknowledgements and the SACKs beyond a hole: output, which would
+    have kept ten segments in flight, runs after it."""
+    t = Trace(congestion="reno", timestamps=False).syn_received(mss=MSS, sack_ok=True)
+    t.send(10, ".", seq=1, ack=1)
+    t.app.send(bytes(60 * MSS))
+    for i in range(10):
+        t.expect(0, ".", seq=1 + i * MSS, data=MSS)
+    with t.breath():
+        t.send(10, ".", ack=1 + 2 * MSS)
+        for last in (4, 5, 6):
+            t.send(0, ".", ack=1 + 2 * MSS, sack=[(1 + 3 * MSS, 1 + last * MSS)])
+    assert t.app.connection.info()["ssthresh"] == 5 * MSS  # half of ten, not of eight
+    t.heard()
+    t.send(100, "R.")
+    t.finish()
+
+
 @pytest.mark.requirement("RFC 6675 5")
 def test_sack_repairs_each_hole_once() -> None:
     t = Trace(congestion="reno", timestamps=False).syn_received(mss=MSS, sack_ok=True)
