@@ -2,7 +2,8 @@
 
 build                        compile in place what changed
 test [STAGE ...] [PYTEST …]  everything CI runs, or some stages: floors format lint types build
-                             quiet unit plain other sim e2e conformance; the rest goes to pytest
+                             quiet unit plain other sim instructions e2e conformance; the rest goes
+                             to pytest
 check                        what to run before a commit: all but other, sim and e2e
 lint                         floors, format, lint, types
 format                       format the sources, mend what ruff can
