@@ -1,9 +1,9 @@
 """`./dev performance [--check]`: write docs/performance.md and its charts from the results kept.
 
 Kept are the JSON files under `bench/results/` that git knows (all of them where there is no git):
-what a bench has just written joins the page by `git add`. Of each scenario the newest file counts in
-which the one that is judged has a valid run. Nothing on the page is written by hand but the words in this
-file; `--check` answers 1 when the page says something else than the results.
+what a bench has just written joins the page by `git add`. Of each scenario the newest file counts
+in which the one that is judged has a valid run. Nothing on the page is written by hand but the
+words in this file; `--check` answers 1 when the page says something else than the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench import gate, idle
 from bench.bars import Bar, Panel, draw
 from bench.memory import CONTENDERS, Memory
 from bench.report import table
-from bench.scenario import scenarios
+from bench.scenario import Scenario, scenarios
 from bench.summary import PAIRS_MIN
 from bench.trial import Trial
 from bench.trials import TRIALS
@@ -42,12 +42,12 @@ and days: only what stands in one table may be compared.
   network namespaces of its own; CUBIC on both sides. `corten` is the program on Corten's own stack
   over a TAP device, `kernel` the same program on the kernel's sockets over veth, `-tuned` and
   `-poll` with a worker that never sleeps, and for the kernel quick acknowledgements.
-* Runs are interleaved in random order. Figures are medians of valid runs, ratios medians of pairs of
-  the same round with bootstrap 95 % intervals ("?": fewer than ten pairs). Bars show medians, lines
-  the least and the most.
+* Runs are interleaved in random order. Figures are medians of valid runs, ratios medians of pairs
+  of the same round with bootstrap 95 % intervals ("?": fewer than ten pairs). Bars show medians,
+  lines the least and the most.
 * A run is void when the host took more than 3 % of a core, when other processes used more than 3 %
-  of one, or when the load client was late by its own fault for more than 1 % of its requests. Wrong
-  octets and errors fail a run.
+  of one, or when the load client was late by its own fault for more than 1 % of its requests.
+  Wrong octets and errors fail a run.
 * *Per busy second*: per second in which the server's core was busy with anything, softirq included.
 * Latencies under load are those of an open loop: they count from the instant at which a request was
   meant to leave (`corten load --rate`).
@@ -162,7 +162,8 @@ class Section:
 def sections(kept: list[Kept]) -> list[Section]:
     """In the order of the scenarios and trials; those without a valid run are left out."""
     found = []
-    for name, each in {**scenarios(), **TRIALS}.items():
+    known: dict[str, Scenario | Trial] = {**scenarios(), **TRIALS}
+    for name, each in known.items():
         for file in kept:
             summary = file.data.get("summary", {}).get(name, {})
             if summary and next(iter(summary.values()))["valid"]:
@@ -176,7 +177,7 @@ def sections(kept: list[Kept]) -> list[Section]:
 def _idle(kept: list[Kept]) -> list[str]:
     for file in kept:
         found = file.data.get("idle")
-        if found and "failure" not in found:
+        if found and any("failure" not in size for size in found["sizes"]):
             head, _, rest = idle.text(found).removeprefix("#").partition("\n\n")
             return [f"{head.strip()}\n\n{file.origin()}\n\n{rest}"]
     return []

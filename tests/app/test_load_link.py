@@ -43,7 +43,7 @@ def load(space: Namespace, *options: str) -> dict[str, object]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        preexec_fn=space.preparation(),  # noqa: PLW1509  (the tests run no threads)
+        preexec_fn=space.preparation(),
         timeout=40,
         check=False,
     )

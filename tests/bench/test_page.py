@@ -21,7 +21,12 @@ def kept(name: str, valid: int, rate: float) -> page.Kept:
     ours: dict[str, Any] = {"valid": valid, "void": 1}
     if valid:
         ours |= {"rate": figures, "ratios": {"nginx": {"rate": ratio}}}
-    data = {"machine": STATE, "command": "./dev bench small", "summary": {"small": {"a": ours}}}
+    data = {
+        "machine": STATE,
+        "command": "./dev bench small",
+        "options": {},
+        "summary": {"small": {"a": ours}},
+    }
     return page.Kept(name, data)
 
 
