@@ -3,11 +3,11 @@
 The client is `corten load --hold` on a stack of its own, on a second TAP device in the same
 namespace, with several addresses (one has some 16,000 ephemeral ports); the kernel forwards between
 the two devices. Each connection asks once and is then held. Memory is the resident set of the
-server's processes, before the first connection and with all of them held, divided by their number. While
-they are held, nothing is asked for some seconds: the server's CPU in them is what its ticks cost.
-Then wrk asks for the small file; its longest wait shows a collector that pauses. At the end as many
-connections again are asked in turn, each after all others: the time to the first octet of one that
-nobody has touched for long.
+server's processes, before the first connection and with all of them held, divided by their number.
+While they are held, nothing is asked for some seconds: the server's CPU in them is what its ticks
+cost. Then wrk asks for the small file; its longest wait shows a collector that pauses. At the end as
+many connections again are asked in turn, each after all others: the time to the first octet of one
+one that nobody has touched for long.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.server import CLIENT_ADDRESS, PORT, SERVER_ADDRESS, CortenTap, Settin
 
 _PORTS_AN_ADDRESS = 16_000
 _LOAD_NETWORK = "10.99.0"
-_HOLD_S = 20.0
+_HOLD_S = 15.0
 _IDLE_S = 3.0
 _OPENING_S = 300.0
 _ASKED_A_SECOND = 200
@@ -49,21 +49,24 @@ class PatientTap(CortenTap):
 
 def measure(options: argparse.Namespace, work: str) -> dict[str, Any]:
     """Each number of connections that was asked for, one after the other: their figures."""
-    return {"sizes": [_measure(options, work, count) for count in options.connections]}
+    cores = (options.server_core, options.client_core)
+    return {"sizes": [measure_one(cores, work, count) for count in options.connections]}
 
 
-def _measure(options: argparse.Namespace, work: str, count: int) -> dict[str, Any]:
+def measure_one(
+    cores: tuple[int, int], work: str, count: int, asks_again: bool = True
+) -> dict[str, Any]:
     """Hold `count` connections; the figures by name, or `failure`."""
     small = scenarios()["small"]
     root = lay_out(small.name, small.files, work)
-    setting = Setting(root, work, (options.server_core, options.client_core))
+    setting = Setting(root, work, cores)
     try:
         with PatientTap(setting) as server:
             client.fetch(server.client, server.url + small.load.path)
             with server.client.inside():
                 write_setting("net/ipv4/ip_forward", "1")
-            found = _hold(server, options.client_core, count)
-            return {**found, **_first_octet(server, options.client_core, count)}
+            found = _hold(server, cores[1], count)
+            return {**found, **_first_octet(server, cores[1], count)} if asks_again else found
     except (NamespaceError, ProcessError, OSError) as error:
         print(f"idle: {error}", flush=True)
         return {"connections": count, "failure": str(error)}

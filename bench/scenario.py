@@ -60,7 +60,7 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
         Scenario(
             "hello",
             "hello from a Python handler, 1,000 keep-alive connections",
-            ["hello-tap", "hello-kernel", "nginx", "nginx-return", "uvicorn"],
+            ["hello-tap", "hello-kernel", "nginx", "nginx-return", "uvicorn", "granian"],
             Load(1000, ""),
             hello,
         ),
