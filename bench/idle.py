@@ -4,9 +4,10 @@ The client is `corten load --hold` on a stack of its own, on a second TAP device
 namespace, with several addresses (one has some 16,000 ephemeral ports); the kernel forwards between
 the two devices. Each connection asks once and is then held. Memory is the resident set of the
 server's processes, before the first connection and with all of them held, divided by their number.
+
 While they are held, nothing is asked for some seconds: the server's CPU in them is what its ticks
-cost. Then wrk asks for the small file; its longest wait shows a collector that pauses. At the end as
-many connections again are asked in turn, each after all others: the time to the first octet of one
+cost. Then wrk asks for the small file; its longest wait shows a collector that pauses. At the end
+as many connections again are asked in turn, each after all others: the time to the first octet of
 one that nobody has touched for long.
 """
 
