@@ -56,7 +56,7 @@ class Bench:
 
     def _root(self, scenario: Scenario | Trial) -> str:
         if scenario.files or isinstance(scenario, Trial):
-            return lay_out(scenario, self.work)
+            return lay_out(scenario.name, scenario.files, self.work)
         root = self.options.site or os.path.join(self.work, "pages")
         if not self.options.site:
             process = Process([sys.executable, "-m", "corten.app.sample", root], None, None)
@@ -193,7 +193,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--site", metavar="DIRECTORY", help="a sample site that exists")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
-    parser.add_argument("--connections", type=int, default=100_000, help="held by `idle`")
+    parser.add_argument(
+        "--connections",
+        type=int,
+        nargs="+",
+        default=[1000, 10_000, 100_000],
+        metavar="N",
+        help="held by `idle`, one number after the other (default 1000 10000 100000)",
+    )
     parser.add_argument("--output", default=os.path.join(_HERE, "results"), metavar="DIRECTORY")
     return parser.parse_args()
 

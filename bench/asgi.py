@@ -1,4 +1,4 @@
-"""The least an ASGI application can do: what uvicorn is measured with."""
+"""The least an ASGI application can do: what uvicorn and granian are measured with."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
         Scenario(
             "hello",
             "hello from a Python handler, 1,000 keep-alive connections",
-            ["hello-tap", "hello-kernel", "nginx", "nginx-return", "uvicorn"],
+            ["hello-tap", "hello-kernel", "nginx", "nginx-return", "uvicorn", "granian"],
             Load(1000, ""),
             hello,
         ),
@@ -105,12 +105,12 @@ GROUPS = {  # a name for several
 DEFAULT = ["small", "pages", "close", "hello", "idle"]
 
 
-def lay_out(scenario: Scenario, directory: str) -> str:
-    """Write the scenario's files; the directory they are in."""
-    root = os.path.join(directory, scenario.name)
+def lay_out(name: str, files: dict[str, bytes], directory: str) -> str:
+    """Write a scenario's files; the directory they are in."""
+    root = os.path.join(directory, name)
     os.makedirs(root, exist_ok=True)
-    for name, body in scenario.files.items():
-        with open(os.path.join(root, name), "wb") as file:
+    for path, body in files.items():
+        with open(os.path.join(root, path), "wb") as file:
             file.write(body)
     os.chmod(root, 0o755)
     return root

@@ -219,6 +219,24 @@ class Uvicorn(Server):
         self.process.expect("Uvicorn running")
 
 
+class Granian(Server):
+    """granian, whose HTTP is in Rust, with the same application as uvicorn."""
+
+    name = "granian"
+
+    def words(self) -> Sequence[str]:
+        return [
+            *(sys.executable, "-m", "granian", "bench.asgi:application"),
+            *("--interface", "asgi", "--host", SERVER_ADDRESS, "--port", str(PORT)),
+            *("--workers", "1", "--loop", "uvloop", "--http", "1", "--no-ws"),
+            *("--backlog", "65535", "--log-level", "info"),
+        ]
+
+    def ready(self) -> None:
+        assert self.process is not None
+        self.process.expect("Started worker-1")
+
+
 _NGINX = """\
 daemon off;
 worker_processes 1;
@@ -361,6 +379,7 @@ SERVERS: dict[str, type[Server]] = {
         NginxCopy,
         NginxReturn,
         Uvicorn,
+        Granian,
         Ceiling,
     )
 }

@@ -2,11 +2,13 @@
 
 build                        compile in place what changed
 test [STAGE ...] [PYTEST …]  everything CI runs, or some stages: floors format lint types build
-                             quiet unit plain other sim e2e conformance; the rest goes to pytest
+                             quiet unit plain other sim instructions e2e conformance; the rest goes
+                             to pytest
 check                        what to run before a commit: all but other, sim and e2e
 lint                         floors, format, lint, types
 format                       format the sources, mend what ruff can
 conformance                  write docs/conformance.md from what `./dev test` has shown
+performance                  write docs/performance.md from the results kept in bench/results
 demo, bench, soak [ARG ...]  show it, measure it, let it run for hours
 clean                        remove everything that was built
 """
@@ -76,6 +78,10 @@ def conformance(arguments: list[str]) -> int:
     return run("-m", "tools.conformance", *arguments)
 
 
+def performance(arguments: list[str]) -> int:
+    return run("-m", "bench.page", *arguments)
+
+
 COMMANDS = {
     "build": build,
     "test": suite.main,
@@ -85,6 +91,7 @@ COMMANDS = {
     "demo": built("tools.demo"),
     "bench": built("bench"),
     "conformance": conformance,
+    "performance": performance,
     "soak": built("tools.soak"),
     "clean": clean,
 }

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import gate
 from tools import conformance, debian, environment
 from tools.environment import ROOT, Missing, Python
 
@@ -167,6 +168,14 @@ class Suite:
         self.build()
         return self.pytest("e2e", "-m", "e2e and not soak", "-p", "no:xdist")
 
+    def instructions(self) -> str:
+        """What the pure path costs, where the figures kept are of this compiler and Python."""
+        self.build()
+        if reason := gate.obstacle():
+            raise Skip(reason)
+        require(self.call("-m", "bench.gate"), "the pure path became dearer, see above")
+        return ""
+
     def conformance(self) -> str:
         """Whether docs/conformance.md says what the stages before have shown."""
         if self.arguments or conformance.missing_stages():
@@ -190,9 +199,9 @@ class Suite:
         return 1 if any(r.outcome == "failed" for r in self.results) else 0
 
     def print_table(self) -> None:
-        print(f"\n{'stage':8} {'result':8} {'seconds':>8}  note")
+        print(f"\n{'stage':12} {'result':8} {'seconds':>8}  note")
         for r in self.results:
-            print(f"{r.name:8} {r.outcome:8} {r.seconds:8.1f}  {r.note}".rstrip())
+            print(f"{r.name:12} {r.outcome:8} {r.seconds:8.1f}  {r.note}".rstrip())
         failed = [r.name for r in self.results if r.outcome == "failed"]
         print(f"\nfailed stages: {', '.join(failed)}" if failed else "\nevery stage passed")
         print(self.counts, flush=True)
@@ -218,6 +227,7 @@ STAGES: dict[str, Callable[[Suite], str]] = {
     "plain": Suite.plain,
     "other": Suite.other,
     "sim": Suite.sim,
+    "instructions": Suite.instructions,
     "e2e": Suite.e2e,
     "conformance": Suite.conformance,
 }

@@ -394,7 +394,9 @@ class LoadHandler(Handler):
 @cython.ccall
 def send_due(tally: Tally) -> cython.void:
     """Send what is due over the connections that are free."""
-    schedule: Schedule = tally.schedule
+    schedule: Schedule | None = tally.schedule
+    if schedule is None:
+        return
     now: cython.longlong = clock_ns()
     handler: LoadHandler
     while schedule.is_due(now) and tally.free:

@@ -67,13 +67,13 @@ def _write(run: Run, options: Options) -> None:
     latency = run.tally.latency
     began = time.time() - run.seconds
     for path, text in (
-        (options.percentiles, lambda: percentile_table(latency)),
-        (options.histogram_log, lambda: log_text(latency, began, run.seconds)),
+        (options.percentiles, percentile_table(latency)),
+        (options.histogram_log, log_text(latency, began, run.seconds)),
     ):
         if not path:
             continue
         try:
-            Path(path).write_text(text(), encoding="ascii")
+            Path(path).write_text(text, encoding="ascii")
         except OSError as error:
             raise CortenError(f"{path}: {error.strerror}") from None
 

@@ -23,6 +23,7 @@ from corten.endpoint.loop import Loop
 
 OPENING_MAX = 256  # connections that are being opened at a time
 OPENING_SECONDS = 60.0  # after which what stands is measured and the rest counted as failed
+OPENED_A_SECOND = 5000  # or later: for so many a second there is time
 FAILURES_MAX = 1000  # failures before the run gives up
 WARM_UP_SECONDS = 0.5
 FAREWELL_SECONDS = 0.2  # in which the resets leave
@@ -91,7 +92,8 @@ class Run:
         if self.schedule is not None and self.options.close:
             self._pace_from_now()
             return
-        self.loop.call_later(OPENING_SECONDS, self._opened_late)
+        patience = max(OPENING_SECONDS, self.options.connections / OPENED_A_SECOND)
+        self.loop.call_later(patience, self._opened_late)
         self._open_more()
 
     # -- opening -----------------------------------------------------------------------------

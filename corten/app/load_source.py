@@ -54,8 +54,8 @@ def sources_of(links: list[str], target: str, wanted: str) -> tuple[list[str], l
     sources = [str(each.ip) for each in more]
     if parse_link(home).driver == "kernel":
         return links, sources  # the kernel has them, or says that it has not
-    known = {each.ip for each in own[home]}
-    options = [f"address={each}" for each in more if each.ip not in known]
+    there_already = {each.ip for each in own[home]}
+    options = [f"address={each}" for each in more if each.ip not in there_already]
     return [",".join([text, *options]) if text == home else text for text in links], sources
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,7 @@ def test_idle_connections(tmp_path: Path, count: int) -> None:
         pytest.skip(line)
     with namespace("probe"):
         pass  # skipped where there can be none
-    options = argparse.Namespace(connections=count, server_core=0, client_core=1)
-    found = idle.measure(options, str(tmp_path))
+    found = idle.measure_one((0, 1), str(tmp_path), count, asks_again=False)
     print(found)
     assert "failure" not in found, found["failure"]
     assert found["octets_each"] <= idle.PER_CONNECTION_MAX
