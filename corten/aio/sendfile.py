@@ -30,10 +30,10 @@ class _StandIn(asyncio.Protocol):
         transport.set_protocol(self)
 
     async def room(self) -> None:
-        if self._lost or self._transport.is_closing():
-            raise ConnectionError("Connection closed by peer")
         if self._room is not None:
             await self._room
+        if self._lost or self._transport.is_closing():
+            raise ConnectionError("Connection closed by peer")
 
     def pause_writing(self) -> None:
         if self._room is None:
@@ -46,8 +46,7 @@ class _StandIn(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
-        if self._room is not None and not self._room.done():
-            self._room.set_exception(exc or ConnectionError("Connection is closed by peer"))
+        self.resume_writing()
         self._protocol.connection_lost(exc)
 
     def restore(self) -> None:

@@ -43,16 +43,16 @@ def test_a_reader_that_pauses_holds_it_back(factory: Any) -> None:
         loop = asyncio.get_running_loop()
         async with connected(Recorder, Recorder) as (server, client):
             server.transport.pause_reading()
-            file = io.BytesIO(bytes(40 << 20))
+            file = io.BytesIO(bytes(16 << 20))
             sending = asyncio.ensure_future(send_file(loop, client.transport, file, 0, None))
             await asyncio.sleep(0.3)
             assert not sending.done()
-            assert file.tell() < 40 << 20
+            assert file.tell() < 16 << 20
             server.transport.resume_reading()
-            assert await sending == 40 << 20
+            assert await sending == 16 << 20
             client.transport.close()
             await server.over
-            assert len(server.data) == 40 << 20
+            assert len(server.data) == 16 << 20
 
     run(main, factory)
 
@@ -62,7 +62,7 @@ def test_a_connection_that_ends_ends_it(factory: Any) -> None:
         loop = asyncio.get_running_loop()
         async with connected(Recorder, Recorder) as (server, client):
             server.transport.pause_reading()
-            file = io.BytesIO(bytes(40 << 20))
+            file = io.BytesIO(bytes(16 << 20))
             sending = asyncio.ensure_future(send_file(loop, client.transport, file, 0, None))
             await asyncio.sleep(0.1)
             server.transport.abort()
