@@ -221,6 +221,9 @@ class Net:
         goes on meanwhile, and its failure ends the run. SimulationFailure after `within` seconds,
         or when nothing is left to happen."""
         loop = self.loop
+        if loop.is_running():
+            main.close()
+            raise CortenError("a run is under way: within it, await host.task(…)")
         self._ways.settle(self.machines, self.routers)
         task = on.task(main) if on is not None else loop.create_task(main)
         loop.until = self.network.now + int(within * SECOND)
