@@ -41,6 +41,7 @@ from corten.sim.ways import Ways
 from corten.wire.pcapng import ETHERNET
 from corten.wire.pcapng import packet as packet_block
 from corten.wire.pcapng import start as start_block
+from corten.worker.names import is_number
 
 SECOND = 1_000_000_000
 PACKETS_KEPT = 100_000
@@ -198,7 +199,7 @@ class Net:
     def knows(self, name: str) -> bool:
         """Whether the book has it, or it needs none."""
         plain = name.rstrip(".").lower()
-        return plain in self.book or plain == "localhost" or plain.replace(".", "").isdigit()
+        return plain in self.book or plain == "localhost" or is_number(name)
 
     # -- running ------------------------------------------------------------------------------
 

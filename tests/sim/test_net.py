@@ -195,6 +195,22 @@ def test_a_name_server_is_asked_over_the_network(net: Net) -> None:
         client.run(ask("nobody"))
 
 
+def test_a_host_resolves_for_handlers_too(net: Net) -> None:
+    server, client = pair(net)
+    net.link(client, server)
+    found: list[object] = []
+    for name in ("server", "10.9.9.9", "fd00::9", "localhost", "nobody"):
+        client.resolve(name, lambda addresses, error: found.append(addresses or str(error)))
+    net.run(asyncio.sleep(1))
+    assert found == [
+        ["10.0.0.1"],
+        ["10.9.9.9"],
+        ["fd00::9"],
+        ["::1", "127.0.0.1"],
+        "nobody: no such name in this network",
+    ]
+
+
 def test_ipv6(net: Net) -> None:
     server, client = net.host("server", "fd00::1"), net.host("client")
     net.link(client, server)
