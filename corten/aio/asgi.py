@@ -26,6 +26,7 @@ from corten.worker.link import parse_link
 from corten.worker.worker import FRESH_SECONDS
 
 CLOSE = (b"connection", b"close")
+YOUNG_MAX = 20_000  # new objects between two collections: requests make many, and keep few
 STOP_STEP = 0.02  # seconds between looks at whether a drained worker may end
 
 
@@ -54,6 +55,7 @@ def runner(
                 signal.signal(number, _heard)
             gc.collect()
             gc.freeze()
+            gc.set_threshold(YOUNG_MAX, 10, 10)
             asyncio.set_event_loop(loop)
             loop.run_until_complete(_serve(server, worker, seconds))
         finally:

@@ -19,12 +19,15 @@ import asyncio
 import os
 import socket
 import weakref
+from asyncio import sslproto
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
 from corten.aio import tls
 from corten.aio.network import EVERY, Network, is_number
+from corten.aio.sendfile import send_file
+from corten.aio.transport import StreamTransport
 from corten.endpoint.error import CortenError
 from corten.worker.alone import Alone
 
@@ -48,7 +51,9 @@ class Mixin:
 
     def _stack_of(self, transport: Any) -> bool:
         """Whether a transport is of the stack, or of asyncio's own TLS over one that is."""
-        return bool(getattr(transport, "_start_tls_compatible", False))
+        while isinstance(transport, sslproto._SSLProtocolTransport):
+            transport = getattr(transport._ssl_protocol, "_transport", None)
+        return isinstance(transport, StreamTransport)
 
     # -- names --------------------------------------------------------------------------------
 
@@ -141,6 +146,18 @@ class Mixin:
             return await self.network.start_tls(transport, protocol, sslcontext, **options)
         return await super().start_tls(  # type: ignore[misc]
             transport, protocol, sslcontext, **options
+        )
+
+    async def sendfile(
+        self, transport: Any, file: Any, offset: int = 0, count: int | None = None, **options: Any
+    ) -> int:
+        """Over the stack it is always what `fallback` is elsewhere."""
+        if self.network is not None and self._stack_of(transport):
+            if not options.get("fallback", True):
+                raise RuntimeError("a connection of the stack has no native sendfile")
+            return await send_file(self.network.loop, transport, file, offset, count)
+        return await super().sendfile(  # type: ignore[misc]
+            transport, file, offset, count, **options
         )
 
     # -- datagrams ----------------------------------------------------------------------------

@@ -142,9 +142,9 @@ class Network:
         names = await self._server_names(hosts, family, flags)
         begin = partial(self._listen, names, int(port or 0), factory)
         server = Server(self.loop, begin)
+        server.bind()
         if start_serving:
-            server.listen_now()
-            await asyncio.sleep(0)
+            await server.start_serving()
         return server
 
     async def _server_names(self, hosts: list[Any], family: int, flags: int) -> list[str | None]:
@@ -163,6 +163,8 @@ class Network:
         self, names: list[str | None], port: int, factory: Callable[[], Any], server: Server
     ) -> list[tuple[Any, StackSocket]]:
         listening: list[tuple[Any, StackSocket]] = []
+        if server.sockets:  # it was bound before
+            port = server.sockets[0].getsockname()[1]
         make = partial(StreamTransport, self.loop, self._kick, factory, server)
         try:
             for name in names:

@@ -22,10 +22,12 @@ class Server(asyncio.AbstractServer):
     """Listeners that begin and end together, and the connections that came to them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, begin: Begin) -> None:
-        """`begin(server)` opens the listeners; each with the socket that stands for it."""
+        """`begin(server)` opens the listeners; each with the socket that stands for it. They are
+        closed again until `listen_now`, so that the ports are known, and known to be free."""
         self._loop = loop
         self._begin = begin
-        self._listening: list[tuple[Any, StackSocket]] = []
+        self._bound: list[StackSocket] = []
+        self._listening: list[Any] = []
         self._transports: dict[int, Any] = {}  # by id: a transport is not hashed by its value
         self._waiters: list[asyncio.Future[None]] | None = []
         self._closed = False
@@ -44,7 +46,7 @@ class Server(asyncio.AbstractServer):
 
     @property
     def sockets(self) -> tuple[StackSocket, ...]:
-        return tuple(each for _, each in self._listening)
+        return tuple(self._bound)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
@@ -57,7 +59,19 @@ class Server(asyncio.AbstractServer):
         if self._closed:
             raise RuntimeError(f"server {self!r} is closed")
         if not self._listening:
-            self._listening = self._begin(self)
+            opened = self._begin(self)
+            self._listening = [listener for listener, _ in opened]
+            self._bound = [bound for _, bound in opened]
+
+    def bind(self) -> None:
+        """Choose the ports, and accept nothing yet. OSError where one is taken."""
+        self.listen_now()
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        for listener in self._listening:
+            listener.close()
+        self._listening = []
 
     async def start_serving(self) -> None:
         self.listen_now()
@@ -85,9 +99,8 @@ class Server(asyncio.AbstractServer):
         if self._closed:
             return
         self._closed = True
-        for listener, _ in self._listening:
-            listener.close()
-        self._listening = []
+        self._stop_listening()
+        self._bound = []
         waiting = self._serving_forever
         if waiting is not None and not waiting.done():
             waiting.cancel()

@@ -102,6 +102,11 @@ class StreamTransport(Handler):
         """What asyncio's `start_tls` asks for."""
         return True
 
+    @property
+    def _protocol_paused(self) -> bool:
+        """Whether the protocol has been told to stop writing: what `sendfile` asks for."""
+        return self._stopped
+
     # -- the stack's events -------------------------------------------------------------------
 
     def on_open(self, connection: Connection) -> None:

@@ -55,7 +55,7 @@ class Recorder(asyncio.Protocol):
 
     def __init__(self, keeps_open: bool = False) -> None:
         self.events: list[Any] = []
-        self.data = b""
+        self.pieces: list[bytes] = []
         self.keeps_open = keeps_open
         self.transport: Any = None
         self.over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -64,8 +64,14 @@ class Recorder(asyncio.Protocol):
         self.transport = transport
         self.events.append("made")
 
+    @property
+    def data(self) -> bytes:
+        if len(self.pieces) > 1:
+            self.pieces = [b"".join(self.pieces)]
+        return self.pieces[0] if self.pieces else b""
+
     def data_received(self, data: bytes) -> None:
-        self.data += data
+        self.pieces.append(data)
 
     def eof_received(self) -> bool:
         self.events.append("eof")

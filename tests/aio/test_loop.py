@@ -211,6 +211,46 @@ def test_start_tls_of_streams(loops: Any, tmp_path: Path) -> None:
     run(main, loops)
 
 
+def test_a_file_over_either_stack(loops: Any, tmp_path: Path) -> None:
+    """Over the kernel's connections `sendfile` stays asyncio's; uvloop has none."""
+    path = tmp_path / "file"
+    path.write_bytes(pattern(500_000))
+    ours, theirs = contexts(tmp_path)
+
+    async def main() -> None:
+        async with stacked() as far:
+            loop = asyncio.get_running_loop()
+            got: list[bytes] = []
+
+            async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                got.append(await reader.read())
+                writer.close()
+
+            hosts: list[tuple[str, Any]] = [(SERVER, None), (SERVER, theirs)]
+            if isinstance(loop, asyncio.SelectorEventLoop):
+                hosts.append(("127.0.0.1", None))
+            for host, context in hosts:
+                place: Any = far if host == SERVER else loop
+                options = {"ssl": ours} if context else {}
+                server = await place.create_server(streams(keep), host, 7000, **options)
+                names = {"server_hostname": NAME} if context else {}
+                transport, _ = await loop.create_connection(
+                    Recorder, host, 7000, ssl=context, **names
+                )
+                with path.open("rb") as file:
+                    assert await loop.sendfile(transport, file) == 500_000
+                if host == SERVER:
+                    with path.open("rb") as file, pytest.raises(RuntimeError):
+                        await loop.sendfile(transport, file, fallback=False)
+                transport.close()
+                await until(lambda: got)
+                assert got.pop() == pattern(500_000)
+                server.close()
+            await asyncio.sleep(0.02)
+
+    run(main, loops)
+
+
 def test_without_links_it_is_an_ordinary_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LINKS, raising=False)
     loop = corten.aio.new_event_loop()

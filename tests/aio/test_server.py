@@ -16,7 +16,7 @@ def test_begin_and_end(factory: Any) -> None:
         async with networks() as (one, two):
             server = await one.create_server(Recorder, SERVER, 80, start_serving=False)
             assert not server.is_serving()
-            assert server.sockets == ()
+            assert [s.getsockname() for s in server.sockets] == [(SERVER, 80)]
             with pytest.raises(ConnectionRefusedError):
                 await two.create_connection(Recorder, SERVER, 80)
             await server.start_serving()
@@ -28,12 +28,27 @@ def test_begin_and_end(factory: Any) -> None:
             server.close()
             server.close()
             assert not server.is_serving()
+            assert server.sockets == ()
             with pytest.raises(ConnectionRefusedError):
                 await two.create_connection(Recorder, SERVER, 80)
             transport.close()
             await server.wait_closed()
             with pytest.raises(RuntimeError, match="is closed"):
                 await server.start_serving()
+
+    run(main, factory)
+
+
+def test_any_port_is_known_before_it_serves(factory: Any) -> None:
+    async def main() -> None:
+        async with networks() as (one, two):
+            server = await one.create_server(Recorder, SERVER, 0, start_serving=False)
+            name = server.sockets[0].getsockname()
+            await server.start_serving()
+            assert [s.getsockname() for s in server.sockets] == [name]
+            transport, _ = await two.create_connection(Recorder, *name)
+            transport.close()
+            server.close()
 
     run(main, factory)
 
