@@ -1,4 +1,5 @@
-"""The commands: `corten httpd`, `asgi`, `echo`, `nameserver`, `load`, `drill`, `ctl` and `check`.
+"""The commands: `corten httpd`, `asgi`, `echo`, `nameserver`, `load`, `drill`, `sim`, `ctl` and
+`check`.
 
 Rules. What a command needs is imported when it runs, so that `corten --help` is quick. A mistake of
 the caller's is one line on standard error and exit code 2; a traceback is a defect of ours.

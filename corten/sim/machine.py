@@ -90,7 +90,7 @@ class Machine(Loop):
         self._look_at_clock()
         resolver = self._resolver
         if resolver is None:
-            chance = self.host.network.chance.fork(5000 + len(self.net.machines))
+            chance = self.host.network.chance.fork(5000 + self.net.machines.index(self))
             resolver = self._resolver = Resolver(self, [], chance)
         resolver.servers = self.net.name_servers(self)
         resolver.hosts = self.net.book if not resolver.servers else {self.name: self.addresses}

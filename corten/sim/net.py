@@ -41,6 +41,7 @@ from corten.sim.ways import Ways
 from corten.wire.pcapng import ETHERNET
 from corten.wire.pcapng import packet as packet_block
 from corten.wire.pcapng import start as start_block
+from corten.worker.names import is_number
 
 SECOND = 1_000_000_000
 PACKETS_KEPT = 100_000
@@ -198,7 +199,7 @@ class Net:
     def knows(self, name: str) -> bool:
         """Whether the book has it, or it needs none."""
         plain = name.rstrip(".").lower()
-        return plain in self.book or plain == "localhost" or plain.replace(".", "").isdigit()
+        return plain in self.book or plain == "localhost" or is_number(name)
 
     # -- running ------------------------------------------------------------------------------
 
@@ -221,6 +222,9 @@ class Net:
         goes on meanwhile, and its failure ends the run. SimulationFailure after `within` seconds,
         or when nothing is left to happen."""
         loop = self.loop
+        if loop.is_running():
+            main.close()
+            raise CortenError("a run is under way: within it, await host.task(…)")
         self._ways.settle(self.machines, self.routers)
         task = on.task(main) if on is not None else loop.create_task(main)
         loop.until = self.network.now + int(within * SECOND)

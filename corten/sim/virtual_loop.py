@@ -16,6 +16,7 @@ that is an error which says who waits where: a test never hangs.
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from collections.abc import Callable, Coroutine
@@ -31,6 +32,7 @@ from corten.sim.network import Network, SimulationFailure
 SECOND = 1_000_000_000
 PATIENCE_NS = 86_400 * SECOND  # of a loop without timers, while the network's own go on
 TURNS_MAX = 100_000  # of the loop at one instant
+COLLECT_EVERY = 20_000  # turns of the loop: meanwhile nobody collects (`process`)
 RUNNER = "runner"  # the name of the task that waits for what is run
 
 _KERNEL = (
@@ -116,6 +118,7 @@ class VirtualSelector:
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
         self._turns = 0  # of the loop since time last moved
+        self._collect_in = COLLECT_EVERY
         self._instant = -1  # to which the hosts' clocks are set
 
     def select(self, timeout: float | None) -> list[Any]:
@@ -126,6 +129,10 @@ class VirtualSelector:
         if timeout is not None and timeout > 0:
             limit = began + max(1, math.ceil(timeout * SECOND))
         self._advance(network, limit)
+        self._collect_in -= 1
+        if not self._collect_in:
+            self._collect_in = COLLECT_EVERY
+            gc.collect()
         self._turns = self._turns + 1 if network.now == began else 0
         if self._turns > TURNS_MAX:
             self._fail(f"time stands still: {TURNS_MAX} turns of the loop at one instant")

@@ -13,6 +13,8 @@ from corten.sim.gauge import Gauge
 from corten.sim.plot import draw_path
 from tests.cli.command import ROOT
 
+pytestmark = pytest.mark.slow  # matplotlib alone takes its time
+
 QUICK = ["sim", "plot", "--seconds", "1"]
 
 

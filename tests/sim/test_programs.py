@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+import uvicorn
 import websockets
 from aiohttp import web
 
@@ -61,6 +62,28 @@ def test_aiohttp_asks_aiohttp() -> None:
 
         serve_pages(server)
         assert client.run(get()) == "hello " * 1000
+
+    assert packets(talk) == packets(talk)
+
+
+def test_httpx_asks_uvicorn() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        head = {"type": "http.response.start", "status": 200, "headers": []}
+        await send(head)
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    def talk(net: Net, server: Machine, client: Machine) -> None:
+        config = uvicorn.Config(
+            application, host="server", port=80, lifespan="off", log_level="error"
+        )
+        server.start(uvicorn.Server(config).serve())
+
+        async def get() -> str:
+            await asyncio.sleep(1)
+            async with httpx.AsyncClient() as session:
+                return (await session.get("http://server/", timeout=30)).text
+
+        assert client.run(get()) == "hello"
 
     assert packets(talk) == packets(talk)
 

@@ -17,6 +17,7 @@ def test_each_example_is_found() -> None:
     assert len(BLOCKS) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(5))
 def test_it_runs_as_the_page_shows_it(
     number: int, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

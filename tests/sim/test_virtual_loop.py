@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import secrets
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from corten.endpoint.error import CortenError
-from corten.sim import Net, NotVirtual, SimulationFailure
+from corten.sim import Net, NotVirtual, SimulationFailure, virtual_loop
 from corten.sim.virtual_loop import VirtualLoop
 
 
@@ -66,8 +67,6 @@ def test_a_set_of_tasks_has_the_order_in_which_they_were_made(net: Net) -> None:
 
 
 def test_a_task_that_nobody_holds_lives(net: Net) -> None:
-    import gc
-
     done = []
 
     async def forgotten() -> None:
@@ -180,6 +179,40 @@ def test_the_process_is_put_back_when_a_run_fails(net: Net) -> None:
     with pytest.raises(KeyError):
         net.run(fail())
     assert kept == (os.urandom, time.time, time.monotonic, random.getstate())
+
+
+def test_a_run_within_a_run_is_refused(net: Net) -> None:
+    host = net.host("host")
+
+    async def main() -> None:
+        host.run(asyncio.sleep(1))
+
+    with pytest.raises(CortenError, match=r"a run is under way: within it, await host\.task"):
+        net.run(main())
+
+
+def test_circles_are_collected_at_turns_that_are_counted(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(virtual_loop, "COLLECT_EVERY", 50)
+    gone: list[float] = []
+
+    class Circle:
+        def __init__(self) -> None:
+            self.self = self
+
+        def __del__(self) -> None:
+            gone.append(net.now)
+
+    async def main() -> None:
+        for _ in range(200):
+            Circle()
+            await asyncio.sleep(1)
+
+    assert gc.isenabled()
+    net.run(main())
+    assert gc.isenabled()
+    assert 2 <= len(set(gone)) <= 10
 
 
 def test_a_loop_that_is_dropped_says_nothing() -> None:

@@ -37,7 +37,7 @@ def test_a_house_in_order(tmp_path: Path) -> None:
         ("core__clock", "import corten.wire.tcp", "core/clock.py:1: core (floor 0) imports"),
         ("core__clock", "def f():\n    from corten.wire import tcp", "clock.py:2: core (floor 0)"),
         ("wire__tcp", "import corten.endpoint.handler", "wire (floor 1) imports"),
-        ("wire__tcp", "from corten import cli", "imports corten.cli (floor 8)"),
+        ("wire__tcp", "from corten import cli", "imports corten.cli (floor 9)"),
         ("wire__tcp", "import corten", "imports the package corten itself"),
         ("wire__tcp", "import time", "wire is sans-IO and may not import time"),
         ("core__clock", "from os import path", "core is sans-IO and may not import os"),
