@@ -31,11 +31,13 @@ LEFT_OUT = {  # kernel sockets alone, at an address that is the kernel's only wh
 class MappedLoop(corten.aio.loop.Loop):
     """Our loop on a TAP device of its own; the tests' address is the stack's."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, lazy: bool = False) -> None:
         super().__init__()
+        if not lazy:
+            self.begin()
 
     def begin(self) -> None:
-        """The device is opened by the first test that needs it: most do without."""
+        """Open the device. A lazy loop does it when it is needed: most tests do without."""
         from corten.aio.network import Network
         from corten.worker.alone import Alone
 
@@ -65,7 +67,7 @@ class MappedLoop(corten.aio.loop.Loop):
 
 class Policy(asyncio.DefaultEventLoopPolicy):
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        return MappedLoop()
+        return MappedLoop(lazy=True)
 
 
 def _bind(self: socket.socket, address: Any, real: Any = socket.socket.bind) -> None:
