@@ -131,8 +131,7 @@ class Network:
         if sock is not None:
             raise ValueError("sock= is a socket of the kernel's: use the loop's own create_server")
         context = tls.check_context(ssl, server_side=True)
-        if context is None and (ssl_handshake_timeout or ssl_shutdown_timeout) is not None:
-            raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
+        _check_times(context, ssl_handshake_timeout, ssl_shutdown_timeout)
         factory = protocol_factory
         if context is not None:
             factory = tls.server_factory(
@@ -224,6 +223,7 @@ class Network:
         if sock is not None:
             raise ValueError("sock= is a socket of the kernel's: use the loop's own call")
         context = tls.check_context(ssl, server_side=False)
+        _check_times(context, ssl_handshake_timeout, ssl_shutdown_timeout)
         name = _server_name(context, host, server_hostname)
         infos = await self.getaddrinfo(
             host, port, family=family, type=socket.SOCK_STREAM, proto=proto, flags=flags
@@ -420,6 +420,12 @@ def _numeric(
 
 def _text(host: Any) -> str:
     return host.decode("idna") if isinstance(host, bytes) else str(host)
+
+
+def _check_times(context: Any, handshake: float | None, shutdown: float | None) -> None:
+    for name, value in (("handshake", handshake), ("shutdown", shutdown)):
+        if value is not None and context is None:
+            raise ValueError(f"ssl_{name}_timeout is only meaningful with ssl")
 
 
 def _server_name(context: Any, host: Any, server_hostname: str | None) -> str | None:

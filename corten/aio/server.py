@@ -26,7 +26,7 @@ class Server(asyncio.AbstractServer):
         closed again until `listen_now`, so that the ports are known, and known to be free."""
         self._loop = loop
         self._begin = begin
-        self._bound: list[StackSocket] = []
+        self._sockets: list[StackSocket] | None = []
         self._listening: list[Any] = []
         self._transports: dict[int, Any] = {}  # by id: a transport is not hashed by its value
         self._waiters: list[asyncio.Future[None]] | None = []
@@ -46,7 +46,7 @@ class Server(asyncio.AbstractServer):
 
     @property
     def sockets(self) -> tuple[StackSocket, ...]:
-        return tuple(self._bound)
+        return tuple(self._sockets or ())
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
@@ -61,7 +61,7 @@ class Server(asyncio.AbstractServer):
         if not self._listening:
             opened = self._begin(self)
             self._listening = [listener for listener, _ in opened]
-            self._bound = [bound for _, bound in opened]
+            self._sockets = [bound for _, bound in opened]
 
     def bind(self) -> None:
         """Choose the ports, and accept nothing yet. OSError where one is taken."""
@@ -100,7 +100,7 @@ class Server(asyncio.AbstractServer):
             return
         self._closed = True
         self._stop_listening()
-        self._bound = []
+        self._sockets = None
         waiting = self._serving_forever
         if waiting is not None and not waiting.done():
             waiting.cancel()

@@ -363,12 +363,17 @@ class StreamTransport(Handler):
         self._force_close(None)
 
     def _force_close(self, exc: object) -> None:
-        """What asyncio's SSLProtocol calls: reset, and `connection_lost(exc)`."""
+        """What asyncio's SSLProtocol calls: over at once, and `connection_lost(exc)`. The peer is
+        told as a kernel's `close` tells it: by a reset where octets are lost, else by a FIN."""
         connection: Connection | None = self._connection
         if self._lost:
             return
         if connection is not None:
-            connection.abort()
+            if connection.queued_len() > 0 or connection.ready_len() > 0:
+                connection.abort()
+            else:
+                connection.resume()
+                connection.close()
             self._kick.kick()
         self._lose(exc)
 

@@ -187,6 +187,20 @@ def test_what_is_the_kernels_is_refused(factory: Any) -> None:
     run(main, factory)
 
 
+def test_what_is_for_tls_alone_is_refused_without(factory: Any) -> None:
+    async def main() -> None:
+        async with networks() as (one, _):
+            for options in ({"ssl_handshake_timeout": 0.0}, {"ssl_shutdown_timeout": 1.0}):
+                with pytest.raises(ValueError, match="only meaningful with ssl"):
+                    await one.create_server(Recorder, SERVER, 80, **options)
+                with pytest.raises(ValueError, match="only meaningful with ssl"):
+                    await one.create_connection(Recorder, SERVER, 80, **options)
+            with pytest.raises(ValueError, match="server_hostname"):
+                await one.create_connection(Recorder, SERVER, 80, server_hostname="a.test")
+
+    run(main, factory)
+
+
 def test_a_factory_that_raises_loses_its_connection(factory: Any) -> None:
     async def main() -> None:
         async with networks() as (one, two):

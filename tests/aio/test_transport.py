@@ -158,6 +158,22 @@ def test_abort_resets(factory: Any) -> None:
     run(main, factory)
 
 
+def test_abort_of_one_that_has_said_everything_is_an_end(factory: Any) -> None:
+    """As a kernel's close has it: a reset is for octets that are lost."""
+
+    async def main() -> None:
+        async with connected(Recorder, Recorder) as (server, client):
+            client.transport.write(b"all of it")
+            await until(lambda: client.transport.get_extra_info("tcp_info")["queued"] == 0)
+            client.transport.abort()
+            assert await client.over is None
+            assert await server.over is None
+            assert server.events == ["made", "eof", "lost"]
+            assert server.data == b"all of it"
+
+    run(main, factory)
+
+
 def test_after_close_what_comes_is_thrown_away(factory: Any) -> None:
     async def main() -> None:
         async with connected(Recorder, lambda: Recorder(True)) as (server, client):
