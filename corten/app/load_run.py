@@ -30,6 +30,7 @@ FAREWELL_SECONDS = 0.2  # in which the resets leave
 NEAR_NS = 2_500_000  # a timer's tick and what it takes to wake up
 LATE_SHARE_MAX = 0.01  # of requests, late by the client's own fault, after which a run is void
 DRAIN_STEP = 0.002  # seconds between looks whether the last replies have come
+_REMEDY = "lower --rate, or give it a core to itself"
 _PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
 
@@ -294,7 +295,7 @@ def _rows_of_schedule(result: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if result["overslept"] > LATE_SHARE_MAX * scheduled:
         share = result["overslept"] / scheduled
-        rows.append(("WARNING", f"{share:.1%} were late by this client's own fault: lower --rate"))
+        rows.append(("WARNING", f"{share:.1%} were late by this client's own fault: {_REMEDY}"))
     return rows
 
 

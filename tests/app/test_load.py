@@ -213,7 +213,7 @@ def test_the_wait_of_all_who_come_while_a_server_stalls_is_seen() -> None:
 
 
 def test_what_is_not_sent_or_answered_in_time_is_counted() -> None:
-    with serving(lambda _, count: [REPLY] if count <= 100 else []) as port:
+    with serving(lambda _, count: [REPLY] if count <= 5 else []) as port:
         found = load(port, connections=1, rate=100.0, seconds=0.6, timeout=0.2)
     assert found["errors"]
     assert found["scheduled"] == 60
