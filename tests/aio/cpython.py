@@ -108,7 +108,7 @@ def run(names: list[str]) -> int:
                 continue
             if not names or any(word in each.id() for word in names):
                 suite.addTest(each)
-    runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
+    runner = unittest.TextTestRunner(verbosity=1, resultclass=Result)
     result = runner.run(suite)
     unexpected = 0
     for test, _ in [*result.failures, *result.errors]:
