@@ -8,7 +8,7 @@ what a task writes later leaves with the next one, which `Kick` asks for once.
 The stack's send queue stands where a kernel's socket buffer would: what `send` takes while it says
 yes is out of our hands, what it takes afterwards is the transport's buffer, and the water marks
 count that alone. So `connection_lost` follows `close` at once when nothing but the stack's own
-queue is left, and the stack finishes by itself.
+queue is left, and the stack finishes by itself; until then, as in asyncio, writing goes on.
 
 Rules. `connection_lost` comes once, by `call_soon`. What a protocol raises goes to the loop's
 exception handler and aborts its connection. After `close` what still arrives is thrown away, up to
@@ -188,10 +188,11 @@ class StreamTransport(Handler):
 
     def on_writable(self, connection: Connection) -> None:
         self._blocked = False
-        if self._closing:
+        if self._stopped:
+            self._go_on()  # it may write, even after close: TLS has its last word to say
+        if self._closing and not self._blocked and not self._lost:
+            connection.close()
             self._lose(None)
-        elif self._stopped:
-            self._go_on()
 
     def on_close(self, connection: Connection, error: Exception | None) -> None:
         """Both directions are over. In good order that is the end only of one that was closed:
@@ -260,7 +261,7 @@ class StreamTransport(Handler):
         if self._eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")
         connection: Connection | None = self._connection
-        if self._closing or connection is None:
+        if self._lost or connection is None:
             self._lost_writes += 1
             if self._lost_writes == LOST_WRITES:
                 log.warning("write() to a connection that is closed")
@@ -354,8 +355,8 @@ class StreamTransport(Handler):
             self._lose(None)
             return
         connection.resume()  # what still comes is read, and thrown away
-        connection.close()
-        if not self._blocked:
+        if not self._blocked:  # else when it is not any more
+            connection.close()
             self._lose(None)
         self._kick.kick()
 
