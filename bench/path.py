@@ -156,4 +156,6 @@ def play(scenario: str, requests: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    print(*play(sys.argv[1], int(sys.argv[2])))
+    from bench.segments import stream
+
+    print(*(stream if SCENARIOS[sys.argv[1]] < 0 else play)(sys.argv[1], int(sys.argv[2])))

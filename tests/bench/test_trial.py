@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from bench.machine import CoreUse, Use
@@ -64,6 +67,13 @@ def test_every_name_of_a_group_is_a_scenario_or_a_trial() -> None:
         assert set(names) <= set(known)
     for trial in TRIALS.values():
         assert set(trial.judged) <= set(trial.columns)
+
+
+@pytest.mark.parametrize("scenario", ["small", "segment"])
+def test_a_scenario_is_played_by_name_as_callgrind_does(scenario: str) -> None:
+    words = [sys.executable, "-m", "bench.path", scenario, "64"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout.split()[0] == "64"
 
 
 @pytest.mark.parametrize("kind", ["segment", "ack", "drop", "disorder"])
