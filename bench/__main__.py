@@ -20,7 +20,6 @@ import tempfile
 from typing import Any
 
 from bench import chart, client, idle, machine, report
-from bench.awake import awake
 from bench.namespace import SETTINGS, NamespaceError, cubic_allowed
 from bench.process import Process, ProcessError
 from bench.record import Record
@@ -158,8 +157,7 @@ def main() -> int:
         bench = Bench(options, work)
         found: dict[str, Any] = {}
         try:
-            with awake([options.server_core, options.client_core]):
-                bench.run(chosen)
+            bench.run(chosen)
             if "idle" in names:
                 found = idle.measure(options, work)
         except KeyboardInterrupt:

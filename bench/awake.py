@@ -6,9 +6,11 @@ sleeps end late, /proc/stat calls it steal, and a measurement of things that sle
 path at a tenth of its rate) shows the host. With a process of the idle scheduling class on each
 core no core ever halts: that process runs when nothing else wants to, and gives way at once.
 
-Rules. It is the same for everybody who is compared. What it runs is counted as `nice` by the
-kernel and is neither busy nor foreign time (`bench.machine`). It makes caches no dirtier than an
-endless loop does. On a machine of its own it changes nothing but the power drawn.
+Rules. For what leaves the cores idle most of the time, and counts in milliseconds, only: a kernel
+that preempts lazily lets that process run on to its next tick when the other core wakes somebody
+here, and a server that is loaded to the full then does a third of its work. It is the same for
+everybody who is compared. What it runs is counted as `nice` by the kernel and is neither busy nor
+foreign time (`bench.machine`).
 """
 
 from __future__ import annotations

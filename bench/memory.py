@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import machine
-from bench.awake import awake
 from bench.process import Process, ProcessError
 from bench.server import corten
 from bench.summary import ratio_of
@@ -210,8 +209,7 @@ def main() -> int:
             file.write(b"x" * BODY_LEN)
         further = ("--busy-poll",) if options.busy_poll else ()
         bench = Memory(options, Setting(work, options.seconds, further))
-        with awake([0, 1]):
-            _measure(bench, options)
+        _measure(bench, options)
     _publish(bench)
     return 0
 

@@ -105,5 +105,4 @@ Medians of valid runs; ratios are medians of pairs of the same round, with boots
 busy, softirq included. *server us*: user and system microseconds of the server's own processes per
 request. *client us*: busy microseconds of the client's core per request. A run is
 void when the host took more than 3 % of either core, or other processes used more than 3 % of one.
-A process of the idle class kept both cores from halting; its time is nobody's.
 """
