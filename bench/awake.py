@@ -1,14 +1,15 @@
 """Cores that do not halt while something is measured.
 
 Why. An idle core of a virtual machine halts, and its host gives the time to somebody else; when a
-packet wakes it, it waits until the host has let go of that. On a busy host half of all short
-sleeps end late, /proc/stat calls it steal, and a measurement of things that sleep (a round trip, a
-path at a tenth of its rate) shows the host. With a process of the idle scheduling class on each
+packet wakes it, it waits until the host has let go of that: /proc/stat calls it steal, and a
+measurement of things that sleep (a round trip, a path at a tenth of its rate) shows the host. The
+paths of `bench.goodput` had 17 to 21 % of it at a bad hour, and one tick in ten seconds with a
+process of the idle class on each core. With a process of the idle scheduling class on each
 core no core ever halts: that process runs when nothing else wants to, and gives way at once.
 
 Rules. For what leaves the cores idle most of the time, and counts in milliseconds, only: a kernel
 that preempts lazily lets that process run on to its next tick when the other core wakes somebody
-here, and a server that is loaded to the full then does a third of its work. It is the same for
+here, and a server that is loaded to the full does about half of its work. It is the same for
 everybody who is compared. What it runs is counted as `nice` by the kernel and is neither busy nor
 foreign time (`bench.machine`).
 """

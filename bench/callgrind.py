@@ -22,7 +22,7 @@ from bench.path import SCENARIOS
 from bench.report import table
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_MARK = "__pyx_f_6corten_6worker_6breath_6Breath_breathe"
+BREATH = "__pyx_f_6corten_6worker_6breath_6Breath_breathe"
 _LINE = re.compile(r"^\s*([\d,]+)\s+(?:\([^)]*\)\s+)?\S*?:(\S.*?)(?: \[([^\]]*)\])?$")
 _PARTS = {
     "input": "corten.stack.stack.Stack.receive",
@@ -38,24 +38,29 @@ _TOP = 40
 _INCLUSIVE_MIN = 40
 
 
+def count_into(out: str, words: list[str], *options: str) -> None:
+    """Run Python under callgrind, which counts the server's breaths into the file `out`. The
+    program ends here where it cannot."""
+    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+    command += ["--collect-atstart=no", f"--toggle-collect={BREATH}", *options]
+    settings = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*command, sys.executable, *words],
+        capture_output=True,
+        text=True,
+        cwd=os.path.dirname(_HERE),
+        env=settings,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"valgrind: {done.stderr.strip()[-500:]}")
+
+
 def count(scenario: str, requests: int, inclusive: bool, directory: str) -> Counter[str]:
     """Instructions by function, `total` among them."""
     out = os.path.join(directory, f"{scenario}.{requests}")
     if not os.path.exists(out):
-        words = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-        words += ["--collect-atstart=no", f"--toggle-collect={_MARK}"]
-        words += [sys.executable, "-m", "bench.path", scenario, str(requests)]
-        settings = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            cwd=os.path.dirname(_HERE),
-            env=settings,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(f"valgrind: {done.stderr.strip()[-500:]}")
+        count_into(out, ["-m", "bench.path", scenario, str(requests)])
     words = ["callgrind_annotate", "--threshold=100", f"--inclusive={'yes' if inclusive else 'no'}"]
     done = subprocess.run([*words, out], capture_output=True, text=True, check=True)
     found: Counter[str] = Counter()

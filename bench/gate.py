@@ -19,12 +19,12 @@ import json
 import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from bench import machine
+from bench.callgrind import count_into
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "instructions.json"
@@ -32,7 +32,6 @@ GROWTH_MAX = 0.03
 REQUESTS = {"bulk": 64, "close": 192}
 _REQUESTS = 320
 _TIMES = 3
-_BREATH = "__pyx_f_6corten_6worker_6breath_6Breath_breathe"
 _MARK = "getppid"  # a function that nobody calls but us: callgrind writes a part at each call
 _PIPE = tuple(f"__pyx_f_6corten_6driver_4pipe_4Pipe_{way}" for way in ("receive", "transmit"))
 _FUNCTION = re.compile(r"^(c?)fn=\((\d+)\)(?: (.*))?$")  # a name is written out once, then numbered
@@ -77,19 +76,7 @@ def count() -> dict[str, float]:
     """Instructions of one request or segment, by scenario."""
     with tempfile.TemporaryDirectory(prefix="corten-gate-") as directory:
         out = os.path.join(directory, "part")
-        words = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-        words += ["--collect-atstart=no", f"--toggle-collect={_BREATH}", f"--dump-before={_MARK}"]
-        settings = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            [*words, sys.executable, "-m", "bench.gate", "--play"],
-            capture_output=True,
-            text=True,
-            cwd=HERE.parent,
-            env=settings,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(f"valgrind: {done.stderr.strip()[-500:]}")
+        count_into(out, ["-m", "bench.gate", "--play"], f"--dump-before={_MARK}")
         numbers = range(1, len(os.listdir(directory)) + 1)
         paths = [path for number in numbers if (path := Path(f"{out}.{number}")).exists()]
         return divided([without_pipe(path.read_text(encoding="utf-8")) for path in paths])

@@ -274,7 +274,8 @@ def _publish(bench: Goodput, cells: list[Cell]) -> None:
     head = (
         f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}; "
         f"`python -m bench.goodput`, {options.rounds} rounds of {options.seconds:g} s, "
-        f"{options.rate} Mbit/s, a queue of one bandwidth-delay product, CUBIC on both.\n"
+        f"{options.rate} Mbit/s, a queue of one bandwidth-delay product, CUBIC on both, "
+        "cores kept awake.\n"
     )
     text = f"{head}\n{bench.table(cells)}\n"
     print("\n" + text)

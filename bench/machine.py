@@ -1,9 +1,9 @@
 """What the machine did during a run: busy, stolen and foreign time of each core.
 
 Busy is everything in /proc/stat but idle and I/O wait, softirq included, steal excluded, and
-without what keeps a core awake (`bench.awake`, all of `nice`). Foreign is the time of processes
-that are not of this run: on a machine with other users a run is as worthless with much of it as
-with much steal.
+without `nice` while something keeps the cores awake (`bench.awake`). Foreign is the time of
+processes that are not of this run: on a machine with other users a run is as worthless with much of
+it as with much steal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from bench import awake
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_IDLE = ("nice", "idle", "iowait", "steal")
+_IDLE = ("idle", "iowait", "steal")
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
 # program -> Debian package
@@ -125,10 +125,11 @@ class Watch:
         """The use since the start. `ours`: pids whose time is not foreign."""
         seconds = time.monotonic() - self._started
         after = core_times()
+        idle = (*_IDLE, "nice") if awake.pids else _IDLE
         uses = []
         for number in self.cores:
             delta = {name: after[number][name] - self._before[number][name] for name in _FIELDS}
-            busy = sum(delta[name] for name in _FIELDS if name not in _IDLE)
+            busy = sum(delta[name] for name in _FIELDS if name not in idle)
             uses.append(
                 CoreUse(busy, delta["steal"], delta["softirq"], delta["user"], delta["system"])
             )

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import gate
+from bench import gate, machine
 from tools import conformance, debian, environment
 from tools.environment import ROOT, Missing, Python
 
@@ -172,6 +172,8 @@ class Suite:
         """What the pure path costs, where the figures kept are of this compiler and Python."""
         self.build()
         if reason := gate.obstacle():
+            missing = machine.missing(["valgrind"])
+            require(not (missing and os.environ.get("CORTEN_REQUIRE_ALL")), str(missing))
             raise Skip(reason)
         require(self.call("-m", "bench.gate"), "the pure path became dearer, see above")
         return ""

@@ -13,10 +13,10 @@ from typing import Any
 
 from corten.aio.facade import StackSocket, socket_name
 from corten.aio.kick import Kick
+from corten.aio.limit import water_marks
 from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
 
-HIGH_WATER = 64 * 1024
 LOST_WRITES = 5  # of an endpoint that is over, before the log says so
 
 log = logging.getLogger("asyncio")
@@ -35,7 +35,7 @@ class DatagramTransport(DatagramHandler):
         self._stopped = False
         self._closing = False
         self._lost_writes = 0
-        self._high, self._low = HIGH_WATER, HIGH_WATER // 4
+        self._high, self._low = water_marks(None, None)
         self._sockname: tuple[Any, ...] = ()
         self._peername: tuple[Any, ...] | None = None
 
@@ -158,13 +158,7 @@ class DatagramTransport(DatagramHandler):
         return self._protocol
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = HIGH_WATER if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._high, self._low = high, low
+        self._high, self._low = water_marks(high, low)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         return self._low, self._high

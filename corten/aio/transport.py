@@ -30,12 +30,12 @@ from cython.cimports.corten.endpoint.connection import Connection
 from cython.cimports.corten.endpoint.handler import Handler
 
 from corten.aio.facade import StackSocket, socket_name
+from corten.aio.limit import HIGH_WATER, water_marks
 
 log = logging.getLogger("asyncio")
 _BufferedProtocol = asyncio.BufferedProtocol
 
 if not cython.compiled:
-    HIGH_WATER = 64 * 1024  # octets, as asyncio has it; the low mark is a quarter
     LOST_WRITES = 5  # writes to a connection that is over, before the log says so
     DISCARD_MAX = 1 << 20  # octets that a peer may go on sending after `close`
 
@@ -324,14 +324,7 @@ class StreamTransport(Handler):
         return True
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = HIGH_WATER if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._high = high
-        self._low = low
+        self._high, self._low = water_marks(high, low)
         self._mind_high_water()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:

@@ -165,7 +165,8 @@ def _count_duplicate(tcb: Tcb, flight: Flight) -> cython.void:
 @cython.exceptval(check=False)
 def _flight_size(tcb: Tcb) -> cython.uint:
     """FlightSize at a loss (RFC 5681 4). What this breath's acknowledgements have made room for,
-    and output has not sent yet, is as good as in flight: it was the last time we sent."""
+    and output has not sent yet, is as good as in flight: it was the last time we sent. RecoverFS
+    (`prr`) is what is really out, for no more than that will be delivered."""
     in_flight: cython.uint = seq_sub(tcb.snd_nxt, tcb.snd_una)
     filled: cython.uint = in_flight + seq_sub(tcb.snd_end, tcb.snd_nxt)
     return max(in_flight, min(tcb.sent_flight, filled))
