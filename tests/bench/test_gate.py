@@ -56,7 +56,6 @@ def test_figures_of_another_compiler_are_not_compared_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(gate, "KEPT", tmp_path / "kept.json")
-    monkeypatch.setattr(gate.machine, "missing", lambda _: None)
     monkeypatch.setattr(gate, "toolchain", lambda: "gcc 14.2, CPython 3.13, x86_64")
     assert "of nobody: nothing was compared" in (gate.obstacle() or "")
     gate.KEPT.write_text(json.dumps({"gcc 12.2.0, CPython 3.11, x86_64": {"small": 1}}))

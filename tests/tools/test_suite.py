@@ -101,3 +101,20 @@ def test_each_package_is_named_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = environment.missing_programs()
     assert missing["dpdk-testpmd"] == ["dpdk-dev", "librte-net-memif23"]
     assert not any(" " in package for packages in missing.values() for package in packages)
+
+
+def test_the_commands_start_where_nothing_is_compiled_or_installed() -> None:
+    """A fresh clone has neither: what `./dev` imports is the standard library and tools/."""
+    code = (
+        "import sys; sys.path.insert(0, '.'); sys.modules['corten'] = None; import tools.command; "
+        "print(*sorted(m for m in sys.modules if m.split('.')[0] in ('bench', 'corten') "
+        "and sys.modules[m]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
