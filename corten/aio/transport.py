@@ -317,7 +317,7 @@ class StreamTransport(Handler):
             return
         self._eof_sent = True
         if self._connection is not None:
-            self._connection.close()
+            self._connection.shutdown()
             self._kick.kick()
 
     def can_write_eof(self) -> bool:

@@ -267,7 +267,7 @@ class Sockets:
         if write and not socket.write_is_shut:
             self.release(socket)
             socket.write_is_shut = True
-            stream.connection.close()
+            stream.connection.shutdown()
         if read:
             socket.read_is_shut = True
         return 0

@@ -105,9 +105,15 @@ class Connection:
 
     @cython.ccall
     def close(self) -> cython.void:
-        """Finish sending: FIN after what is queued. Data still arriving is still delivered
-        until the peer finishes too. Calling it again does nothing."""
+        """Finish sending: FIN after what is queued. Data still arriving is still delivered until
+        the peer finishes too, or is silent for `fin_wait_ns`. Calling it again does nothing."""
         raise NotImplementedError
+
+    @cython.ccall
+    def shutdown(self) -> cython.void:
+        """Finish sending and go on reading: as `close`, but the peer may take as long as it likes
+        (a half-closed connection, RFC 9293 3.6; SHUT_WR). `close` may follow."""
+        self.close()  # where there is no limit to tell them apart
 
     @cython.ccall
     def abort(self) -> cython.void:

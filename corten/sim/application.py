@@ -199,7 +199,7 @@ class Peer(Handler):
             or (plan.close == "eof" and side.eof and sent)
             or (plan.close == "both" and side.eof and sent)
         ):
-            connection.close()
+            connection.shutdown()  # whatever the peer still sends is waited for
         elif plan.close in ("abort", "raise") and sent:
             self._breaks(connection, plan.abort_at)
 

@@ -140,6 +140,7 @@ class End:
         self.tsval_last: int | None = None
         self.acked = 0
         self.edge_heard: int | None = None
+        self.window_heard = 0  # the largest among acknowledgements that moved it on
         # -- reasons to send again
         self.duplicate_acks = 0
         self.sacked = Intervals()
@@ -281,6 +282,7 @@ class End:
         if segment.span and at + segment.span <= self.ack_sent:
             return  # nor is what came before as a whole: its ACK does not count (RFC 9293 3.10.7.4)
         if acked > self.acked:
+            self.window_heard = max(self.window_heard, edge - acked)
             self._hear_progress(acked, now)
         elif acked == self.acked and not segment.span and self.snd_max > acked:
             self.duplicate_acks += 1
@@ -359,7 +361,8 @@ class End:
         """Whether any correct stack takes this segment's octets."""
         if not segment.flags & ACK or self.dead or self.closed:
             return False
-        if not self.acked - (1 << 16) <= self.own_offset(segment.ack) <= self.snd_max:
+        oldest = self.acked - self.window_heard  # RFC 5961 5.2
+        if not oldest <= self.own_offset(segment.ack) <= self.snd_max:
             return False
         stamps = segment.options.timestamps
         if self.timestamped and stamps is None:

@@ -79,7 +79,6 @@ class Host:
         return self.stack.listen(port, factory, **options)
 
     def connect(self, address: str, port: int, factory: Any, **options: Any) -> Any:
-        self.stack.expire(self.network.now)  # tells the stack what time it is
         connection = self.stack.connect(address, port, factory, **options)
         self.wake(self.network.now)
         return connection

@@ -72,7 +72,13 @@ class Network:
             from corten.stack.stack import Stack  # the simulator's packets are tested without it
 
             secret = self.chance.octets(32)
-            stack = Stack(self.chance.fork(len(self.hosts)), secret, config, now=self.now)
+            stack = Stack(
+                self.chance.fork(len(self.hosts)),
+                secret,
+                config,
+                now=self.now,
+                clock=lambda: self.now,
+            )
         host = self.hosts[name] = Host(self, name, stack, quantum_ns)
         return host
 

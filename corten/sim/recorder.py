@@ -59,6 +59,10 @@ class App(Handler):
         self.connection.close()
         self.trace.breathe()
 
+    def shutdown(self) -> None:
+        self.connection.shutdown()
+        self.trace.breathe()
+
     def abort(self) -> None:
         self.trace.network.checker.allow_reset("stack")
         self.connection.abort()

@@ -75,6 +75,12 @@ class Opener:
         at_port.append(listener)
         return listener
 
+    def stop_listening(self) -> None:
+        """Close every listener."""
+        for at_port in list(self.host.listeners.values()):
+            for listener in list(at_port):
+                listener.close()
+
     def connect(
         self, address: str, port: int, factory: Callable[[], Handler], options: dict
     ) -> Connection:
@@ -90,7 +96,7 @@ class Opener:
         handler = factory()
         doors: Doors = doors_of(handler)
         connection: TcpConnection = open_active(
-            self.host, path, config, local_port, port, flow_hash, self.host.now
+            self.host, path, config, local_port, port, flow_hash, self.host.moment()
         )
         connection.attach(handler, doors)
         path.neighbour.watch(connection)
@@ -108,7 +114,7 @@ class Opener:
         if not _is_host(high, low) and not is_loopback(high, low):
             raise CortenError(f"{address}: not the address of a single host")  # MUST-46
         local = self._source(source, high, low, link)
-        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.now)
+        path: Path | None = self.routes.path(local[0], local[1], high, low, self.host.moment())
         if path is None:
             raise CortenError(f"no route to {address}: add gateway=… to a link")
         if is_v4(high, low) and path.interface.is_broadcast(low):

@@ -42,7 +42,7 @@ def give_up(
     """An address is taken away on purpose, and is nobody else's yet: peers hear a reset."""
     text: str = f"link {interface.name}: address {address.text()} given up: {why}"
     end_flows(host, udp, address.high, address.low, OSError(EADDRNOTAVAIL, text), True)
-    lose(interface, address, why, host.now)
+    lose(interface, address, why, host.moment())
 
 
 @cython.cfunc
@@ -79,7 +79,7 @@ def leave(
     host: TcpHost, udp: UdpHost, echo: EchoHost, interface: Interface, why: str
 ) -> cython.void:
     """First step: nothing begins on the link any more, and what is there ends."""
-    now: cython.longlong = host.now
+    now: cython.longlong = host.moment()
     error = OSError(ENODEV, f"link {interface.name} was removed: {why}")
     interface.slaac = None
     address: Address

@@ -108,8 +108,10 @@ class Stack:
         counters: Counters | None = None,
         loop: object = None,
         now: int = 0,
+        clock: Callable[[], int] | None = None,
     ) -> None:
-        """`secret`: 32 octets that nobody else knows, the same for all workers of a group."""
+        """`secret`: 32 octets that nobody else knows, the same for all workers of a group. `now`:
+        nanoseconds on the caller's clock; `clock` reads it, for calls between breaths."""
         self.config = config or Config()
         self.counters = counters or Counters(counter_names())
         self.routes = RouteTable()
@@ -124,7 +126,7 @@ class Stack:
             secret,
             self.wheel,
         )
-        self.host.start(now, self if loop is None else loop)
+        self.host.start(now, self if loop is None else loop, clock)
         self._make_udp_and_echo(chance)
         self.interfaces = self.routes.interfaces
         limiter: IcmpLimiter = IcmpLimiter(chance)
@@ -204,7 +206,7 @@ class Stack:
         interface.timer = self.wheel.add(interface)
         interface.is_leader = leader
         key = hashlib.blake2s(self._secret, person=b"slaac").digest() if stable is None else stable
-        begin(interface, TAKING[dad], acd, key if slaac else None, self.host.now)
+        begin(interface, TAKING[dad], acd, key if slaac else None, self.host.moment())
         return interface
 
     def leave(self, interface: Interface, why: str = "taken away") -> None:
@@ -251,7 +253,8 @@ class Stack:
     def add_address(self, interface: Interface, address: str, dad: str = "optimistic") -> None:
         """One more address ("10.0.3.2/24") on a link. `dad`: as of `add_interface`, for either
         family."""
-        take(interface, self.routes.add_address(interface, address), TAKING[dad], self.host.now)
+        own = self.routes.add_address(interface, address)
+        take(interface, own, TAKING[dad], self.host.moment())
 
     def remove_address(
         self, interface: Interface, address: str, why: str = "taken back", tells: bool = False
@@ -262,7 +265,7 @@ class Stack:
         if own is not None and tells:
             give_up(self.host, self.udp, interface, own, why)
         elif own is not None:
-            lose(interface, own, why, self.host.now)
+            lose(interface, own, why, self.host.moment())
 
     def listen(
         self,
@@ -326,12 +329,14 @@ class Stack:
     ) -> cython.void:
         """Take in a batch of frames. `tried`: a bit for each worker that has seen them already."""
         self.host.now = now
+        self.host.is_breathing = True
         self._demux.receive(interface, batch, tried, now)
 
     @cython.ccall
     def expire(self, now: cython.longlong) -> cython.void:
         """Due timers change state; scheduled calls join what runs in `deliver`."""
         self.host.now = self.udp.now = self.echo.now = now
+        self.host.is_breathing = True
         expire_time_waits(self.host, now)
         due: list = self._due
         if self.wheel.advance(now, due) == 0:
@@ -387,6 +392,7 @@ class Stack:
         host: TcpHost = self.host
         host.now = now
         more: cython.bint = self._fill(host, now)
+        host.is_breathing = more
         if self._loopback is not None:
             self._loopback.turn()
         return more
@@ -459,7 +465,7 @@ class Stack:
 
     def time(self) -> float:
         """Seconds on the caller's clock, as of this breath."""
-        return self.host.now / 1e9
+        return self.host.moment() / 1e9
 
     def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
         """Run after the handlers of this breath, or in the next one."""
@@ -469,7 +475,7 @@ class Stack:
         self, seconds: float, function: Callable[..., object], *arguments: object
     ) -> TimerHandle:
         """Run once after `seconds`."""
-        deadline = self.host.now + max(0, int(seconds * 1e9))
+        deadline = self.host.moment() + max(0, int(seconds * 1e9))
         return Call(self.wheel, deadline, function, arguments)
 
     def watch(self, fd: int, function: Callable[[], object] | None) -> None:
@@ -484,9 +490,7 @@ class Stack:
 
     def drain(self) -> int:
         """Stop accepting, and close every connection when what is queued has gone; how many."""
-        for at_port in list(self.host.listeners.values()):
-            for listener in list(at_port):
-                listener.close()
+        self._opener.stop_listening()
         open_ones = self.connections()
         for connection in open_ones:
             connection.close()

@@ -32,6 +32,7 @@ from cython.cimports.corten.tcp.state import (
     EVENT_DATA,
     EVENT_EOF,
     EVENT_TIMEOUT,
+    FIN_WAIT_2,
     SYN_RECEIVED,
     SYN_SENT,
     SYNCHRONIZED,
@@ -263,7 +264,7 @@ class TcpConnection(Tcb):
     def close(self) -> cython.void:
         if self.closed:
             raise ConnectionClosed()
-        if self.fin_queued or self.state == CLOSED:
+        if self.state == CLOSED or (self.fin_queued and not self.patient):
             return
         host: TcpHost = self.host
         if self.state == SYN_SENT:
@@ -273,8 +274,24 @@ class TcpConnection(Tcb):
             self.abort()
             return
         self.fin_queued = True
-        if self.config.linger_ns > 0:
-            self.end_at = host.now + self.config.linger_ns
+        self.patient = False
+        if self.state == FIN_WAIT_2:
+            self.end_at = host.moment() + self.config.fin_wait_ns
+        elif self.config.linger_ns > 0:
+            self.end_at = host.moment() + self.config.linger_ns
+        host.mark(self)
+
+    @cython.ccall
+    def shutdown(self) -> cython.void:
+        if self.closed:
+            raise ConnectionClosed()
+        if self.fin_queued or self.state == CLOSED:
+            return
+        if self.state == SYN_SENT:
+            self.close()
+            return
+        self.fin_queued = self.patient = True
+        host: TcpHost = self.host
         host.mark(self)
 
     @cython.ccall
@@ -336,7 +353,7 @@ class TcpConnection(Tcb):
         if seconds <= 0:
             return
         seconds = min(seconds, TIMEOUT_MAX)
-        self.user_at = host.now + cython.cast(cython.longlong, seconds * 1e9)
+        self.user_at = host.moment() + cython.cast(cython.longlong, seconds * 1e9)
         retime(host, self)
 
     @property
@@ -352,7 +369,7 @@ class TcpConnection(Tcb):
     def info(self) -> dict[str, object]:
         pipe: cython.uint = pipe_of(self) if self.state & SYNCHRONIZED else 0
         host: TcpHost = self.host
-        return connection_info(self, host.now, pipe, self.congestion.pacing_rate(self.srtt))
+        return connection_info(self, host.moment(), pipe, self.congestion.pacing_rate(self.srtt))
 
 
 @cython.cfunc

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import cython
@@ -48,6 +49,8 @@ class TcpHost:
     """What all connections of one stack share."""
 
     now: cython.longlong  # the breath's instant
+    is_breathing: cython.bint  # one is under way: `now` stands until it has sent
+    clock: Any  # tells the time between breaths; None: nobody calls then
     config: Config
     counters: Counters
     chance: Chance
@@ -97,6 +100,8 @@ class TcpHost:
         if len(secret) < 32:
             raise ValueError("the secret needs 32 octets")
         self.now = 0
+        self.is_breathing = False
+        self.clock = None
         self.config = config
         self.counters = counters
         self.chance = chance
@@ -134,10 +139,18 @@ class TcpHost:
         self.slice_next = memoryview(array("q", bytes(8 * SLICES_MAX)))
         self.slices = 0
 
-    def start(self, now: int, loop: object) -> None:
-        """The loop that connections belong to, and the clock's first instant."""
+    def start(self, now: int, loop: object, clock: Callable[[], int] | None = None) -> None:
+        """The loop that connections belong to, the clock's first instant, and the clock."""
         self.now = now
+        self.clock = clock
         self.loop = loop
+
+    @cython.ccall
+    def moment(self) -> cython.longlong:
+        """The time, for what may be called between breaths too: `now` is then that of the last."""
+        if not self.is_breathing and self.clock is not None:
+            self.now = max(self.now, cython.cast(cython.longlong, self.clock()))
+        return self.now
 
     # -- finding ----------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """How long a connection waits before it gives up: one deadline, `end_at`.
 
     SYN-SENT, SYN-RECEIVED   R2 of an active open (MUST-23)
-    FIN-WAIT-2               the peer's FIN does not come
+    FIN-WAIT-2               the peer's FIN does not come, after `close` (after `shutdown` it may
+                             take as long as it likes, as long as keep-alive finds it there)
     after `close`            `linger`: what is queued does not go
     unacknowledged data      R2, or the user timeout
     otherwise                keep-alive (RFC 9293 3.8.4, RFC 1122 4.2.3.6)
@@ -42,11 +43,11 @@ def patience_ends(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         timed_out(host, tcb, "connect: timed out")
     elif _is_unanswered(tcb, now):
         timed_out(host, tcb, "the peer acknowledges nothing: timed out")
-    elif tcb.state == FIN_WAIT_2:
+    elif tcb.state == FIN_WAIT_2 and not tcb.patient:
         host.finish(tcb, TimeoutError("waiting for the peer's FIN: timed out"))
-    elif tcb.fin_queued and tcb.config.linger_ns >= 0:
+    elif tcb.fin_queued and not tcb.patient and tcb.config.linger_ns >= 0:
         reset_connection(tcb, TimeoutError("linger: what was queued did not go in time"))
-    elif tcb.state & CAN_SEND and tcb.config.keepalive_ns != 0:
+    elif tcb.state & (CAN_SEND | FIN_WAIT_2) and tcb.config.keepalive_ns != 0:
         _keep_alive(host, tcb, now)
 
 
@@ -61,7 +62,7 @@ def _is_unanswered(tcb: Tcb, now: cython.longlong) -> cython.bint:
 def _keep_alive(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
     """Probe a peer that has been silent, if nothing else would find out (MUST-27)."""
     config: Config = tcb.config
-    if tcb.snd_una != tcb.snd_end or tcb.fin_queued:
+    if tcb.state != FIN_WAIT_2 and (tcb.snd_una != tcb.snd_end or tcb.fin_queued):
         tcb.end_at = now + config.keepalive_ns  # retransmission and window probes ask already
         return
     due: cython.longlong = tcb.heard_at + config.keepalive_ns

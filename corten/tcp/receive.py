@@ -71,7 +71,7 @@ def receive_text(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) ->
     tcb.received_at = now
     _note_size(tcb, seg)
     host.mark(tcb)
-    if tcb.end_at != 0 and tcb.state == FIN_WAIT_2:
+    if tcb.end_at != 0 and tcb.state == FIN_WAIT_2 and not tcb.patient:
         tcb.end_at = now + tcb.config.fin_wait_ns  # the peer is alive
     if seq != tcb.rcv_nxt:
         return _keep_early(host, tcb, seg, seq, at, length, fin)

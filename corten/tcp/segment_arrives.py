@@ -264,7 +264,8 @@ def fifth_ack(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cy
     if tcb.fin_sent and tcb.snd_una == tcb.snd_nxt:
         if tcb.state == FIN_WAIT_1:
             tcb.state = FIN_WAIT_2
-            tcb.end_at = now + tcb.config.fin_wait_ns
+            if not tcb.patient:
+                tcb.end_at = now + tcb.config.fin_wait_ns
             host.mark(tcb)
         elif tcb.state == CLOSING:
             enter_time_wait(host, tcb, now)

@@ -60,6 +60,7 @@ class Tcb(Connection):
     snd_buf: cython.uint  # octets queued at which `send` answers False
     fin_queued: cython.bint  # `close` was called: FIN at snd_end
     fin_sent: cython.bint
+    patient: cython.bint  # `shutdown` was called, not `close`: FIN-WAIT-2 has no limit
     blocked: cython.bint  # `send` answered False: on_writable is owed
 
     # -- send queue: a chain of pieces from SND.UNA
@@ -215,7 +216,7 @@ def _clear_send(tcb: Tcb) -> cython.void:
     tcb.iss = tcb.snd_una = tcb.snd_nxt = tcb.snd_end = tcb.snd_wnd = 0
     tcb.snd_wl1 = tcb.snd_wl2 = tcb.max_snd_wnd = tcb.snd_shift = 0
     tcb.snd_mss = tcb.peer_mss = tcb.snd_buf = tcb.snd_sml = 0
-    tcb.fin_queued = tcb.fin_sent = tcb.blocked = False
+    tcb.fin_queued = tcb.fin_sent = tcb.patient = tcb.blocked = False
     tcb.search = None
     tcb.next_offset = tcb.first_offset = 0
 

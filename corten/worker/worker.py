@@ -70,6 +70,7 @@ class Worker(Loop):
             counters,
             self,
             time.monotonic_ns(),
+            time.monotonic_ns,
         )
         self.collector = Collector()
         self._breath = Breath(self.stack, exchange)

@@ -383,6 +383,28 @@ def test_ack_for_every_second_full_segment() -> None:
         paper.rest("b")
 
 
+def test_what_acknowledges_too_little_need_not_be_taken() -> None:
+    """The simulator's seed 9750: two segments came so late that what they acknowledged lay further
+    back than the largest window (RFC 5961 5.2); the stack may not take them, and owes nothing."""
+
+    def late(window: int) -> Paper:
+        paper = Paper()
+        paper.shake(win=window)
+        delayed = [
+            paper.say("a", ".", seq, 1, data=1460, win=window, lost=True) for seq in (1, 1461)
+        ]
+        for i in range(5):
+            paper.say("b", ".", 1 + 1000 * i, 1, data=1000)
+            paper.say("a", ".", 2921, 1001 + 1000 * i, win=window)
+        for frame in delayed:
+            paper.checker.reached(int(paper.now_ms * 1e6), "b", frame)
+        return paper
+
+    with fires("owed_at_once", "2920 octets"):
+        late(window=6000).rest("b")
+    late(window=4096).rest("b")
+
+
 def test_storm() -> None:
     paper = Paper()
     paper.shake()

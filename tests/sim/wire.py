@@ -93,8 +93,10 @@ class Paper:
         self.say("a", "S", 0, **{"mss": 1460, **stamps, **options})
         stamps = {"ts": (900, 100)} if ts else {}
         self.say("b", "S.", 0, 1, **{"mss": 1460, **stamps, **options})
-        stamps = {"ts": (101, 900)} if ts else {}
-        self.say("a", ".", 1, 1, **stamps)
+        last: dict[str, Any] = {"ts": (101, 900)} if ts else {}
+        if "win" in options:
+            last["win"] = options["win"]
+        self.say("a", ".", 1, 1, **last)
 
 
 @contextmanager

@@ -110,6 +110,84 @@ def test_fin_wait_2_ends_when_the_peer_is_gone() -> None:
     t.finish()
 
 
+def half_closed(**settings: int) -> Trace:
+    """FIN-WAIT-2 by `shutdown`: we have finished sending, and want to hear the rest."""
+    t = Trace(**settings).established()
+    t.app.shutdown()
+    t.expect(0, "F.", seq=1, ack=1)
+    t.send(0, ".", seq=1, ack=2)
+    t.expect_nothing()
+    return t
+
+
+@pytest.mark.requirement("MAY-1")
+def test_who_shut_down_only_its_half_waits_for_ever() -> None:
+    """The simulator's seed 3532: a peer whose retransmissions had become rarer than `fin_wait_ns`
+    was given up, though the application still read."""
+    t = half_closed(fin_wait_ns=60_000_000_000)
+    t.expect_nothing(3_600 * SECOND)
+    t.send(0, "P.", seq=1, ack=2, data=b"at last")
+    assert t.app.data == b"at last"
+    t.expect(40, ".", seq=2, ack=8)
+    t.expect_nothing(3_600 * SECOND)
+    t.send(0, "F.", seq=8, ack=2)
+    t.expect(0, ".", seq=2, ack=9)
+    assert t.app.events == ["open", "data", "eof", "close"]
+    t.finish()
+
+
+def test_a_shutdown_and_then_a_close_waits_no_longer_than_a_close() -> None:
+    t = half_closed(fin_wait_ns=60_000_000_000)
+    t.expect_nothing(3_600 * SECOND)
+    t.app.close()
+    t.app.close()
+    t.app.shutdown()  # it is too late for that
+    t.expect_nothing(59 * SECOND)
+    assert not t.app.is_closed
+    t.advance(2 * SECOND)
+    assert isinstance(t.app.error, TimeoutError)
+    t.heard()
+    t.finish()
+
+
+def test_a_half_that_was_shut_down_and_closed_before_its_fin_is_acknowledged() -> None:
+    t = Trace(fin_wait_ns=60_000_000_000).established()
+    t.app.shutdown()
+    t.app.close()
+    t.expect(0, "F.", seq=1, ack=1)
+    t.send(0, ".", seq=1, ack=2)
+    t.expect_nothing(59 * SECOND)
+    t.advance(2 * SECOND)
+    assert isinstance(t.app.error, TimeoutError)
+    t.heard()
+    t.finish()
+
+
+def test_shutdown_before_the_connection_is_open_gives_it_up() -> None:
+    t = Trace().syn_sent()
+    t.app.connection.shutdown()
+    t.breathe()
+    assert isinstance(t.app.error, ConnectionAbortedError)
+    t.finish()
+
+
+def test_keep_alive_finds_that_the_peer_of_a_half_closed_connection_is_gone() -> None:
+    t = half_closed(
+        keepalive_ns=60 * SECOND * 10**6, keepalive_interval_ns=10**10, keepalive_count=2
+    )
+    t.expect_nothing(59 * SECOND)
+    t.expect(1 * SECOND, ".", seq=1, ack=1)
+    t.send(0, ".", seq=1, ack=2)
+    t.expect_nothing(59 * SECOND)
+    for _ in range(2):
+        t.advance(10 * SECOND)
+    assert not t.app.is_closed
+    t.advance(10 * SECOND)
+    assert isinstance(t.app.error, TimeoutError)
+    t.heard()
+    t.finish()
+
+
 @pytest.mark.requirement("MUST-20", "SHLD-10", "SHLD-11")
 def test_a_silent_peer_ends_the_connection() -> None:
     t = Trace(timestamps=False, user_timeout_ns=120_000_000_000).established()

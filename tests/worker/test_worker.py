@@ -51,6 +51,35 @@ def test_call_later_waits_and_can_be_cancelled(worker: Worker) -> None:
     assert 0.045 <= got[0] < 0.5
 
 
+def test_who_calls_between_turns_counts_from_the_moment_not_from_the_last_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that another loop turns (asyncio) may have been idle for an hour: what was asked of
+    it then was over before it began."""
+    second = 10**9
+    clock = [time.monotonic_ns()]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: clock[0])
+    worker = Worker(bytes(32))
+    link = worker.stack.add_interface("a", "02:00:00:00:00:01", ["10.0.0.1/24"])
+    worker.add_link(Pipe(), link)
+    worker.turn()
+    clock[0] += 3600 * second
+    got: list[int] = []
+    worker.call_later(10.0, got.append, 1)
+    assert worker.time() == clock[0] / 1e9
+    link.add_static("10.0.0.2", "02:00:00:00:00:02")
+    connection = worker.connect("10.0.0.2", 80, Handler)
+    worker.turn()
+    clock[0] += 9 * second
+    worker.turn()
+    assert not got
+    assert connection.info()["state"] == "SYN-SENT"
+    clock[0] += 2 * second
+    worker.turn()
+    assert got == [1]
+    worker.close()
+
+
 def test_a_watched_descriptor_calls_until_it_is_let_go(worker: Worker) -> None:
     reader, writer = os.pipe()
     got: list[bytes] = []
