@@ -75,11 +75,13 @@ class Opener:
         at_port.append(listener)
         return listener
 
-    def stop_listening(self) -> None:
-        """Close every listener."""
+    def drain(self, open_ones: list) -> None:
+        """Close every listener, and what is open when what it has queued is gone."""
         for at_port in list(self.host.listeners.values()):
             for listener in list(at_port):
                 listener.close()
+        for connection in open_ones:
+            connection.close()
 
     def connect(
         self, address: str, port: int, factory: Callable[[], Handler], options: dict

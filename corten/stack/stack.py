@@ -110,8 +110,8 @@ class Stack:
         now: int = 0,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        """`secret`: 32 octets that nobody else knows, the same for all workers of a group. `now`:
-        nanoseconds on the caller's clock; `clock` reads it, for calls between breaths."""
+        """`secret`: 32 octets that are all workers' of a group and nobody else's. `clock` reads the
+        clock that `now` is of, in nanoseconds, for calls between breaths."""
         self.config = config or Config()
         self.counters = counters or Counters(counter_names())
         self.routes = RouteTable()
@@ -143,11 +143,11 @@ class Stack:
         """UDP and echo beside TCP: the same routes, keys and fellow workers."""
         host: TcpHost = self.host
         exchange: Exchange = host.exchange
-        key = host.flow_key
         numbers = Identification(host.secret, chance, exchange.index, exchange.workers)
-        self.udp = UdpHost(self.counters, self.routes, exchange, chance, key, host.secret, numbers)
+        shared = (self.counters, self.routes, exchange, chance, host.flow_key)
+        self.udp = UdpHost(*shared, host.secret, numbers)
         self.udp.start(host.now, host.loop)
-        self.echo = EchoHost(self.counters, self.routes, exchange, chance, key, numbers)
+        self.echo = EchoHost(*shared, numbers)
         self.echo.start(host.now, host.loop)
 
     # -- setting up -------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class Stack:
             interface.is_leader = leads
 
     def add_neighbour(self, interface: Interface, address: str, mac: str) -> None:
-        """A static entry of ARP or neighbour discovery: it never ages and is never overwritten."""
+        """A static entry of ARP or neighbour discovery: it never ages, nothing overwrites it."""
         interface.add_static(address, mac)
 
     def add_route(
@@ -253,8 +253,8 @@ class Stack:
     def add_address(self, interface: Interface, address: str, dad: str = "optimistic") -> None:
         """One more address ("10.0.3.2/24") on a link. `dad`: as of `add_interface`, for either
         family."""
-        own = self.routes.add_address(interface, address)
-        take(interface, own, TAKING[dad], self.host.moment())
+        now = self.host.moment()
+        take(interface, self.routes.add_address(interface, address), TAKING[dad], now)
 
     def remove_address(
         self, interface: Interface, address: str, why: str = "taken back", tells: bool = False
@@ -490,10 +490,8 @@ class Stack:
 
     def drain(self) -> int:
         """Stop accepting, and close every connection when what is queued has gone; how many."""
-        self._opener.stop_listening()
         open_ones = self.connections()
-        for connection in open_ones:
-            connection.close()
+        self._opener.drain(open_ones)
         return len(open_ones)
 
     def leaks(self) -> list[str]:
