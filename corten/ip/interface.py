@@ -28,6 +28,9 @@ from corten.wire.address import format_address, parse_address, parse_mac, parse_
 if not cython.compiled:
     HOP_LIMIT = 64  # RFC 1700, until a router says another (RFC 4861 6.3.2)
     ALL_NODES_LOW = 1
+    V4_LEN = 96  # of the prefix that every IPv4 address has here
+    SHORTEST_V4 = 8  # of a prefix that is ours as a whole: no class of addresses is wider …
+    SHORTEST_V6 = 16  # … and none of ::/8, ff00::/8, fe80::/10 hides in one
     SOLICITED_NODE = 0x1FF  # ff02::1:ffXX:XXXX: the low half without its last 24 bits
 
 
@@ -98,6 +101,7 @@ class Interface:
     neighbours: NeighbourTable
     counters: Counters
     addresses: list  # of Address
+    prefixes: list  # of Address: all that each subnet holds is ours, beside `addresses`
     gateways: list  # (high, low) of each default router set by hand
     tentative: list  # of Address that may not be used yet
     gained: list  # of Address in use since the stack last looked
@@ -155,6 +159,7 @@ class Interface:
         self.search_names = []
         self.hop_limit = HOP_LIMIT
         self.mtu_v6 = mtu
+        self.prefixes = []
         self.addresses = [self.parse_own(text) for text in addresses]
         self.hops = FirstHops(self.neighbours, counters)
         self.routes = None
@@ -185,6 +190,8 @@ class Interface:
             address = Address(text)
         except ValueError as error:
             raise CortenError(f"address={text}: {error}") from None
+        if self.holds(address.high, address.low):
+            raise CortenError(f"address={text}: lies in a prefix= of this link")
         if is_v4(address.high, address.low):
             return address
         if self.mtu < IPV6_MTU_MIN:
@@ -192,6 +199,32 @@ class Interface:
         if not is_source_v6(address.high, address.low) or address.high == address.low == 0:
             raise CortenError(f"address={text}: not an address that a host can have")
         return address
+
+    def parse_prefix(self, text: str) -> Address:
+        """A prefix ("10.9.0.0/16") that is to be ours as a whole. CortenError for what cannot be.
+
+        It must lie beside the link's subnets: others have addresses there. And the link needs an
+        address of its own in the family: neighbours are asked from it.
+        """
+        try:
+            prefix = Address(text)
+        except ValueError as error:
+            raise CortenError(f"prefix={text}: {error}") from None
+        v4: cython.bint = is_v4(prefix.high, prefix.low)
+        if prefix.prefix_len < (V4_LEN + SHORTEST_V4 if v4 else SHORTEST_V6):
+            raise CortenError(f"prefix={text}: wider than one host can have")
+        has_own: bool = False
+        address: Address
+        for address in self.addresses:
+            if address.contains(prefix.high, prefix.low) or prefix.contains(
+                address.high, address.low
+            ):
+                raise CortenError(f"prefix={text}: overlaps {address.text()}'s subnet of the link")
+            has_own = has_own or is_v4(address.high, address.low) == v4
+        if not has_own:
+            family = "IPv4" if v4 else "IPv6"
+            raise CortenError(f"prefix={text}: give the link an {family} address of its own too")
+        return prefix
 
     def add_static(self, address: str, mac: str) -> None:
         """A station set by hand. CortenError for what cannot be."""
@@ -282,12 +315,21 @@ class Interface:
         for address in self.addresses:
             if address.low == low and address.high == high:
                 return True
+        return self.holds(high, low)
+
+    @cython.ccall
+    def holds(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
+        """Whether the address is ours because its whole prefix is."""
+        prefix: Address
+        for prefix in self.prefixes:
+            if prefix.contains(high, low):
+                return True
         return False
 
     @cython.cfunc
     def listens(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether an IPv6 group is one that this link listens to: all nodes, and the solicited-node
-        group of each own address (RFC 4291 2.8)."""
+        group of each own address (RFC 4291 2.8), which a prefix has all of."""
         if high != LINK_GROUPS_HIGH:
             return high == NODE_GROUPS_HIGH and low == ALL_NODES_LOW
         if low == ALL_NODES_LOW:
@@ -297,6 +339,9 @@ class Interface:
         address: Address
         for address in self.addresses:
             if (address.low ^ low) & 0xFF_FFFF == 0 and not is_v4(address.high, address.low):
+                return True
+        for address in self.prefixes:
+            if not is_v4(address.high, address.low):
                 return True
         return self.groups.listens(low)
 

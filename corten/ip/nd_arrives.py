@@ -36,6 +36,8 @@ from cython.cimports.corten.wire.reason import (
     REDIRECTS_TAKEN,
 )
 
+from corten.wire.address import format_address
+
 
 @cython.cfunc
 def nd_arrives(
@@ -62,7 +64,7 @@ def nd_arrives(
 
 @cython.cfunc
 def _own(interface: Interface, message: NdMessage) -> Address | None:
-    """The address of ours that a message is about, be it tentative."""
+    """The address of ours that a message is about, be it tentative, or one of a whole prefix."""
     own: Address | None = interface.own(message.target_high, message.target_low)
     if own is not None:
         return own
@@ -70,6 +72,8 @@ def _own(interface: Interface, message: NdMessage) -> Address | None:
     for address in interface.tentative:
         if address.low == message.target_low and address.high == message.target_high:
             return address
+    if interface.holds(message.target_high, message.target_low):
+        return Address(f"{format_address(message.target_high, message.target_low)}/128")
     return None
 
 

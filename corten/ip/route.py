@@ -173,6 +173,22 @@ class RouteTable:
         self.changed()
         return address
 
+    def add_prefix(self, interface: Interface, text: str) -> Address:
+        """Every address of a prefix ("10.9.0.0/16", "fd09::/64") is ours on a link: what comes for
+        any of them is taken and answered from it. CortenError when it cannot be."""
+        prefix = interface.parse_prefix(text)
+        other: Interface
+        for other in self.interfaces:
+            address: Address
+            for address in other.addresses + other.prefixes:
+                if prefix.contains(address.high, address.low) or (
+                    address in other.prefixes and address.contains(prefix.high, prefix.low)
+                ):
+                    raise CortenError(f"prefix={text}: link {other.name} has {address.text()}")
+        interface.prefixes.append(prefix)
+        self.changed()
+        return prefix
+
     def remove_address(self, interface: Interface, high: int, low: int) -> None:
         """An address is ours no more. Nothing happens where it is not."""
         address: Address

@@ -26,13 +26,14 @@ from cython.cimports.corten.tcp.time_wait import TimeWait
 from cython.cimports.corten.tcp.time_wait_table import remove_time_wait
 from cython.cimports.corten.udp.host import UdpHost
 from cython.cimports.corten.udp.port import EVENT_CLOSE, Port, Queued
+from cython.cimports.corten.wire.address_field import in_prefix
 from cython.cimports.corten.wire.reason import NEIGHBOUR_UNREACHABLE, UDP_UNSENT
 
 
 @cython.cfunc
 def end_address(host: TcpHost, udp: UdpHost, address: Address, text: str) -> cython.void:
     """Connections, and endpoints with a peer, from an address that is ours no more are over."""
-    end_flows(host, udp, address.high, address.low, OSError(EADDRNOTAVAIL, text), False)
+    end_flows(host, udp, address.high, address.low, 128, OSError(EADDRNOTAVAIL, text), False)
 
 
 @cython.cfunc
@@ -41,7 +42,7 @@ def give_up(
 ) -> cython.void:
     """An address is taken away on purpose, and is nobody else's yet: peers hear a reset."""
     text: str = f"link {interface.name}: address {address.text()} given up: {why}"
-    end_flows(host, udp, address.high, address.low, OSError(EADDRNOTAVAIL, text), True)
+    end_flows(host, udp, address.high, address.low, 128, OSError(EADDRNOTAVAIL, text), True)
     lose(interface, address, why, host.moment())
 
 
@@ -51,24 +52,31 @@ def end_flows(
     udp: UdpHost,
     high: cython.ulonglong,
     low: cython.ulonglong,
+    prefix_len: cython.int,
     error: object,
     tells: cython.bint,
 ) -> cython.void:
-    """End what has a local address. `tells`: the peers hear a reset."""
+    """End what has a local address of a prefix, 128 for one. `tells`: the peers hear a reset."""
     tcb: TcpConnection | None
     for tcb in list(host.connections):
-        if tcb is not None and tcb.path.local_low == low and tcb.path.local_high == high:
+        if tcb is not None and in_prefix(
+            tcb.path.local_high, tcb.path.local_low, high, low, prefix_len
+        ):
             if tells:
                 tcb.reset(error)
             else:
                 host.finish(tcb, error)
     ended: TimeWait | None
     for ended in list(host.time_waits):
-        if ended is not None and ended.path.local_low == low and ended.path.local_high == high:
+        if ended is not None and in_prefix(
+            ended.path.local_high, ended.path.local_low, high, low, prefix_len
+        ):
             remove_time_wait(host, ended)
     port: Port
     for port in udp.endpoints():
-        if port.is_connected and port.local_low == low and port.local_high == high:
+        if port.is_connected and in_prefix(
+            port.local_high, port.local_low, high, low, prefix_len
+        ):
             udp.remove(port)
             port.error = error
             udp.mark(port, EVENT_CLOSE)
@@ -84,8 +92,11 @@ def leave(
     interface.slaac = None
     address: Address
     for address in list(interface.tentative) + list(interface.addresses):
-        end_flows(host, udp, address.high, address.low, error, True)
+        end_flows(host, udp, address.high, address.low, 128, error, True)
         lose(interface, address, why, now)
+    for address in interface.prefixes:
+        end_flows(host, udp, address.high, address.low, address.prefix_len, error, True)
+    interface.prefixes.clear()
     interface.lost.clear()  # it has been told
     interface.gained.clear()
     echo.end_link(interface, error)
@@ -95,7 +106,7 @@ def leave(
 def forget(host: TcpHost, udp: UdpHost, fragments: Reassembly, interface: Interface) -> cython.void:
     """Second step: nothing refers to the link any more."""
     for address, _ in interface.lost:  # it was lost in between
-        end_flows(host, udp, address.high, address.low, OSError(ENODEV, interface.name), False)
+        end_flows(host, udp, address.high, address.low, 128, OSError(ENODEV, interface.name), False)
     interface.lost.clear()
     host.resets_owed = [owed for owed in host.resets_owed if owed[0].interface is not interface]
     host.acks_owed = [ended for ended in host.acks_owed if ended.path.interface is not interface]

@@ -82,6 +82,12 @@ def attach(worker: Any, attachment: Attachment, leads: bool, first: bool = True)
         link.dhcp,
         attachment.index,
     )
+    try:
+        for prefix in link.prefixes:
+            worker.stack.routes.add_prefix(interface, prefix)
+    except CortenError:  # it is another link's
+        worker.stack.remove_interface(interface)
+        raise
     interface.steering = steering_of(queue.values)
     worker.add_link(driver, interface)
     if attachment.learnt:

@@ -23,11 +23,12 @@ MTU_MAX = 65521
 VLAN_MAX = 4094
 WORKERS_MAX = 64  # of one group: a hand-over names those who looked in 64 bits
 _NAME_MAX = 15
-_MANY = ("address", "host", "gateway", "arp", "neighbour")  # options that may be repeated
+_MANY = ("address", "host", "gateway", "arp", "neighbour", "prefix")  # options that may be repeated
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 _Own = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Link:
     driver: str
     name: str = ""
     addresses: list[str] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)  # all of whose addresses are the stack's
     hosts: list[str] = field(default_factory=list)  # the kernel's addresses on the other side
     mtu: int = 1500  # 0: the device's own
     gateways: list[str] = field(default_factory=list)  # one of each family at the most
@@ -207,6 +209,18 @@ def _check_station(address: _Own) -> None:
         raise ValueError(f"is the network's or the broadcast address of {network}")
 
 
+def _prefix(link: Link, value: str) -> None:
+    if not KINDS[link.driver].takes_all:
+        raise ValueError(f"a {link.driver} link takes what is for its addresses, one by one")
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError("is no prefix, written A.B.0.0/16 or fd09::/64") from None
+    if str(network) in link.prefixes:
+        raise ValueError("is given twice")
+    link.prefixes.append(str(network))
+
+
 def _number(value: str, low: int, high: int) -> int:
     if not value.isdecimal() or not low <= int(value) <= high:
         raise ValueError(f"a number from {low} to {high} is wanted")
@@ -296,6 +310,7 @@ def _host(link: Link, value: str) -> None:
 
 _OPTIONS = {
     "address": _address,
+    "prefix": _prefix,
     "host": _host,
     "mtu": _mtu,
     "gateway": _gateway,
@@ -336,7 +351,19 @@ def check_complete(link: Link, text: str) -> None:
     own = [ipaddress.ip_interface(address) for address in link.addresses]
     if 0 < link.mtu < MTU_MIN_V6 and (link.slaac or any(address.version == 6 for address in own)):
         raise _wrong(text, f"mtu={link.mtu}: IPv6 needs {MTU_MIN_V6} or more")
+    for prefix in link.prefixes:
+        _check_prefix(ipaddress.ip_network(prefix), own, text)
     _check_on_link(link, own, text)
+
+
+def _check_prefix(prefix: _Network, own: list[_Own], text: str) -> None:
+    """A prefix of ours lies beside the subnets, which others share, and somebody speaks for it."""
+    family = [address for address in own if address.version == prefix.version]
+    if not family:
+        raise _wrong(text, f"prefix={prefix}: an IPv{prefix.version} address= is needed beside it")
+    for address in family:
+        if prefix.overlaps(address.network):  # type: ignore[arg-type]  # they are of one family
+            raise _wrong(text, f"prefix={prefix}: overlaps the subnet of address={address}")
 
 
 def _complete(link: Link, hosts: list[str], text: str) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from corten.driver.driver import Driver
@@ -49,10 +49,18 @@ class Node(Worker):
         self._detach: Callable[[], object] = lambda: None  # from an asyncio loop
 
     def add(
-        self, wire: Any, addresses: list[str], *, ethernet: bool = False, mac: str = "", **more: Any
+        self,
+        wire: Any,
+        addresses: list[str],
+        *,
+        prefixes: Sequence[str] = (),
+        ethernet: bool = False,
+        mac: str = "",
+        **more: Any,
     ) -> Any:
         """A link. `wire`: what each packet is sent to, a callable or an object with `send`, or any
-        Driver; `addresses`: ours, as "10.7.0.2/24" or "fd00::2/64".
+        Driver; `addresses`: ours, as "10.7.0.2/24" or "fd00::2/64"; `prefixes`: "10.9.0.0/16", all
+        of whose addresses are ours.
 
         Without `ethernet` packets begin with the header of IP. `more`: as Stack.add_interface has
         it: `mtu`, `gateway`, `neighbours`, … The driver is answered: of a callable a Pipe, into
@@ -69,6 +77,8 @@ class Node(Worker):
             ethernet=ethernet,
             **more,
         )
+        for prefix in prefixes:
+            self.stack.routes.add_prefix(interface, prefix)
         self.add_link(driver, interface)
         return driver
 

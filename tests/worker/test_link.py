@@ -50,6 +50,34 @@ def test_the_host_takes_the_first_other_address() -> None:
     assert parse_link("tap,address=10.0.2.2/24,host=10.0.2.77/16").hosts == ["10.0.2.77/16"]
 
 
+def test_prefixes() -> None:
+    link = parse_link(
+        "tap,address=10.0.2.2/24,address=fd00::2/64,prefix=10.9.0.0/16,prefix=fd09::/64"
+    )
+    assert link.prefixes == ["10.9.0.0/16", "fd09::/64"]
+    assert link.hosts == ["10.0.2.1/24", "fd00::1/64"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("prefix=10.9.0.1/16", "prefix=10.9.0.1/16: is no prefix"),
+        ("prefix=10.9.0.0/16,prefix=10.9.0.0/16", "is given twice"),
+        ("prefix=10.0.0.0/8", "overlaps the subnet of address=10.0.2.2/24"),
+        ("prefix=fd09::/64", "an IPv6 address= is needed beside it"),
+    ],
+)
+def test_a_prefix_that_cannot_be_is_refused(options: str, words: str) -> None:
+    with pytest.raises(CortenError, match=words):
+        parse_link(f"tap,address=10.0.2.2/24,{options}")
+
+
+@pytest.mark.parametrize("driver", ["xdp:eth1", "kernel"])
+def test_a_link_that_takes_addresses_one_by_one_has_no_prefix(driver: str) -> None:
+    with pytest.raises(CortenError, match=r"one by one|has no prefix"):
+        parse_link(f"{driver},address=10.0.2.2/24,prefix=10.9.0.0/16")
+
+
 def test_both_families_on_one_link() -> None:
     link = parse_link(
         "tap,address=10.0.2.2/24,address=fe80::2/64,address=fd00::2/64,address=fd01::2/64,"
