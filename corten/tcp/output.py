@@ -133,7 +133,7 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     if tcb.busy_at == 0:
         tcb.busy_at = now
     pipe: cython.uint = pipe_of(tcb)
-    if tcb.search is not None:
+    if tcb.search is not None and not tcb.fin_sent:
         pipe += _probe_path(host, tcb, pipe, now)
     largest: cython.Py_ssize_t = _segment_max(tcb)
     while not tcb.fin_sent:
