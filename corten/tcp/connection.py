@@ -13,7 +13,7 @@ from cython.cimports.corten.core.serial import seq_add, seq_lt, seq_sub
 from cython.cimports.corten.endpoint.connection import Span
 from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.ip.path import Path
-from cython.cimports.corten.tcp.buffer import has_send_room, start_buffers
+from cython.cimports.corten.tcp.buffer import has_send_room, queued_of, start_buffers
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import emit_reset
@@ -256,7 +256,7 @@ class TcpConnection(Tcb):
         if self.state == CLOSED:
             return 0
         syn: cython.uint = 1 if self.state & (SYN_SENT | SYN_RECEIVED) else 0
-        return seq_sub(self.snd_end, self.snd_una) - syn
+        return queued_of(self) - syn
 
     # -- control ----------------------------------------------------------------------------
 
