@@ -109,7 +109,7 @@ def test_after_an_outage_the_size_comes_back() -> None:
 
 
 def test_nothing_is_tried_after_the_fin() -> None:
-    """The simulator's seed 3119: SND.NXT is past the end of what is queued then, and the search sent
+    """The simulator's seed 3119: SND.NXT is past the end of the queue then, and the search sent
     octets that nobody had queued."""
     t = Trace(check=False, timestamps=False).established()
     hole = Hole(t, 1300)
