@@ -23,7 +23,7 @@ from corten.endpoint.error import CortenError
 from corten.wire.pcapng import ETHERNET, OUTBOUND, Decoder, Packet, PcapngError
 
 if not cython.compiled:
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
+    BURST = 256  # frames of one `receive`: what a breath handles before it answers
     PORTION = 1 << 16  # octets read at a time
 
 _ETHERNET_LEN = 14

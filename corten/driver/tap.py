@@ -46,7 +46,7 @@ if not cython.compiled:
     FRAME_LEN_MIN = 14  # of Ethernet
     PACKET_LEN_MIN = 20  # of IP
     READ_LEN = 69632  # 68 KiB: the largest super-segment with its headers
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
+    BURST = 256  # frames of one `receive`: what a breath handles before it answers
 
 
 @cython.cclass

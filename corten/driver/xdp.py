@@ -51,7 +51,7 @@ else:
     raise ImportError("corten.driver.xdp runs compiled only: build it with `./dev build`")
 
 if not cython.compiled:
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
+    BURST = 256  # frames of one `receive`: what a breath handles before it answers
     FRAME_LEN_MIN = 14  # of Ethernet
     PIECES_MAX = 17  # of a frame to send: what one packet of the kernel's holds
     ASSEMBLY_LEN = 1048576  # octets for frames put together

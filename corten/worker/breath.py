@@ -25,9 +25,9 @@ if cython.compiled:
     from cython.cimports.cpython.exc import PyErr_CheckSignals
 
 if not cython.compiled:
-    FULL_BURST = 64  # frames after which a driver stops: there may be more
-    BEHIND_MAX = 64  # breaths that may be spent on input before timers have their turn
-    FLUSHES_MAX = 64  # output passes of one breath: beyond them others have their turn
+    FULL_BURST = 256  # frames after which a driver stops: there may be more
+    BEHIND_MAX = 16  # breaths that may be spent on input before timers have their turn
+    HELD_MAX_NS = 20_000_000  # longer no output waits for room on a wire
 
 
 @cython.final
@@ -57,6 +57,7 @@ class Breath:
     breaths: cython.ulonglong
     busy: cython.ulonglong  # breaths in which something arrived
     behind: cython.int  # breaths in a row that left frames waiting
+    held_at: cython.longlong  # since when output waits for room; 0: it does not
 
     def __init__(self, stack: Stack, exchange: WorkerExchange | None = None) -> None:
         self.now = 0
@@ -66,6 +67,7 @@ class Breath:
         self.breaths = 0
         self.busy = 0
         self.behind = 0
+        self.held_at = 0
 
     def add_wire(self, driver: Driver, interface: Interface) -> None:
         """Serve one more link."""
@@ -202,19 +204,28 @@ class Breath:
 
     @cython.cfunc
     def _transmit(self, now: cython.longlong) -> cython.void:
-        """Output passes until the stack has said everything, others wait too long, or a wire is
-        nearly full: who is at its other end needs the time of a breath to make room."""
-        passes: cython.int = 0
-        more: cython.bint = True
+        """One batch to each link. What is left has its turn after the next look at the input: the
+        acknowledgements of more would overflow the queue that they come by."""
+        if self._is_held(now):
+            return
+        self.stack.transmit(now)
         wire: Wire
-        while more and passes < FLUSHES_MAX:
-            passes += 1
-            more = self.stack.transmit(now)
-            for wire in self.wires:
-                if wire.interface.outgoing.count:
-                    wire.driver.transmit(wire.interface.outgoing)
-                    wire.interface.outgoing.clear()
-                    # a driver may find out that the wire does not cut super-segments after all
-                    wire.interface.offload_segmentation = wire.driver.offload_segmentation
-                    if wire.driver.congested:
-                        passes = FLUSHES_MAX
+        for wire in self.wires:
+            if wire.interface.outgoing.count:
+                wire.driver.transmit(wire.interface.outgoing)
+                wire.interface.outgoing.clear()
+                # a driver may find out that the wire does not cut super-segments after all
+                wire.interface.offload_segmentation = wire.driver.offload_segmentation
+
+    @cython.cfunc
+    def _is_held(self, now: cython.longlong) -> cython.bint:
+        """Whether output waits: what a full wire refuses is lost, and costs a time-out. A wire that
+        stays full has nobody at its other end who reads, and holds up nothing any more."""
+        wire: Wire
+        for wire in self.wires:
+            if wire.driver.congested and wire.driver.is_full():
+                if self.held_at == 0:
+                    self.held_at = now
+                return now - self.held_at < HELD_MAX_NS
+        self.held_at = 0
+        return False
