@@ -46,6 +46,8 @@ if not cython.compiled:
     REQUESTS_AN_EVENT = 64  # pipelined requests answered before other connections have their turn
     PIECES_AN_EVENT = 4  # pieces of a file on disk, or of a large one, likewise
     SEND_MIN = 4096  # octets that a reader must take in a send_timeout, while it leaves some
+    LAST_WAIT = -2  # of `_mark_sent`: we have closed, and the timer is the peer's, to do the same
+    LINGER_SECONDS = 30  # for a peer that reads what has all reached it, after our FIN
     PLAIN = (1 << TEXT_FIELDS) - 1 | 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING  # fields it lacks
 
 
@@ -115,8 +117,11 @@ class Httpd(Handler):
             self._refuse(connection, 408, 0)
         elif self._stream is not None or connection.queued_len() > 0:
             self._check_reader(connection, now)
-        elif self._closing:
+        elif self._closing and self._mark_sent == LAST_WAIT:
             connection.abort()
+        elif self._closing:  # the timer was another's; the peer may still be reading what it has
+            self._mark_sent = LAST_WAIT
+            connection.set_timeout(LINGER_SECONDS)
         else:
             self._mark_sent = -1
             until: cython.double = self._deadline
@@ -127,6 +132,7 @@ class Httpd(Handler):
                 connection.set_timeout(until - now)
             else:
                 self._close(connection)
+                self._mark_sent = LAST_WAIT
                 connection.set_timeout(service.header_timeout)
 
     @cython.cfunc
@@ -387,6 +393,7 @@ class Httpd(Handler):
         self._begin_anew()
         self._send(connection, reply.octets)
         self._close(connection)
+        self._mark_sent = LAST_WAIT
         connection.set_timeout(service.header_timeout)
 
     @cython.cfunc
