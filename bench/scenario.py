@@ -120,7 +120,7 @@ _EACH = [*CONNECTIONS, "pipelined"]
 GROUPS = {  # a name for several
     "asgi": ["asgi-plain", "asgi-fastapi"],
     "sizes": [f"{size}-{each}" for size in ("100b", "1k", "10k") for each in _EACH],
-    "trials": ["latency", "bulk", "connections", "overload", "start", "packet"],
+    "trials": ["latency", "bulk", "bulk-aio", "connections", "overload", "start", "packet"],
 }
 DEFAULT = ["small", "pages", "close", "hello", "idle"]
 
