@@ -1,4 +1,4 @@
-"""`python -m bench.null_transport MODULE:APP CONNECTIONS FILE`: what uvicorn's protocol does at most.
+"""`python -m bench.null_transport MODULE:APP CONNECTIONS FILE`: uvicorn's protocol at its best.
 
 Its own protocol class (httptools), on uvloop, with the same application, between a loop that feeds
 it the octets of a request and transports that throw away what it answers: no stack, no device, no
@@ -65,12 +65,13 @@ class Feeder:
         """The octets of one answer. RuntimeError when it is not finished soon."""
         written: list[bytes] = []
         protocol = self.protocols[0]
-        protocol.transport.write = written.append  # type: ignore[method-assign]  # to look at it
+        transport: Any = protocol.transport
+        transport.write = written.append  # to look at it
         protocol.data_received(REQUEST)
         for _ in range(_PATIENCE):
             await asyncio.sleep(0)
             if self.state.total_requests:
-                del protocol.transport.write
+                del transport.write
                 return b"".join(written)
         raise RuntimeError("the application does not answer")
 

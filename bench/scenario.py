@@ -67,7 +67,7 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
             hello,
         ),
     ]
-    for name, application, body in (
+    for name, application, said in (
         ("plain", "bench.asgi:application", BODY),
         ("fastapi", "bench.asgi_fastapi:application", JSON_BODY),
     ):
@@ -77,7 +77,7 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
                 f"hello of {_OF_ASGI[name]} under uvicorn's protocol, 1,000 keep-alive connections",
                 ["asgi-tap", "uvicorn", "asgi-null"],
                 Load(1000, ""),
-                {"index.html": body},
+                {"index.html": said},
                 baseline="uvicorn",
                 ceiling="asgi-null",
                 application=application,
