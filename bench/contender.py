@@ -32,6 +32,9 @@ class Contender(CortenTap):
 
     def words(self) -> Sequence[str]:
         core = str(self.cores[0])
+        if self.application.startswith("aio "):
+            kind = self.application.partition(" ")[2]
+            return [sys.executable, "-m", "bench.bulk_aio", str(PORT), self.link(), kind]
         if program := _PROGRAMS.get(self.application):
             return [sys.executable, "-m", program, str(PORT), self.link(), core]
         served = [self.setting.root] if self.application == "httpd" else []
@@ -59,7 +62,7 @@ def _network() -> str:
 
 
 def make(name: str, application: str, setting: Setting) -> Server:
-    """A contender by name, with an application: httpd, echo, slow, bulk."""
+    """A contender by name, with an application: httpd, echo, slow, bulk, or "aio KIND"."""
     if name == "nginx":
         return Nginx(setting)
     kind = ContenderKernel if name.startswith("kernel") else Contender
