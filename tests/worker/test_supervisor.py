@@ -78,11 +78,16 @@ def run(supervisor: Supervisor, *actions: tuple[float, Callable[[], object]]) ->
             timer.join()
 
 
+def wait(for_what: Callable[[], bool]) -> None:
+    """Until it is so, or 20 s have gone."""
+    until = time.monotonic() + 20
+    while not for_what() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
 def kill(seat: Seat) -> None:
     """Not before it has a process: 0 would mean all of ours, the tests and what runs them too."""
-    until = time.monotonic() + 20
-    while not seat.pid and time.monotonic() < until:
-        time.sleep(0.01)
+    wait(lambda: seat.pid > 0)
     assert seat.pid > 0
     os.kill(seat.pid, signal.SIGKILL)
 
@@ -107,7 +112,13 @@ def test_the_dead_are_replaced_and_the_lowest_live_one_leads() -> None:
     board = Board()
     made = seats(lambda seat: obey(board, seat))
     supervisor = Supervisor(made)
-    assert run(supervisor, (0.5, lambda: kill(made[0])), (1.5, terminate)) == 0
+
+    def replace_and_stop() -> None:
+        kill(made[0])
+        wait(lambda: made[0].starts == 2)
+        terminate()
+
+    assert run(supervisor, (0.5, replace_and_stop)) == 0
     assert made[0].starts == 2
     assert made[1].starts == 1
     assert {"lead-0", "lead-1"} <= set(board.lines())
@@ -168,7 +179,12 @@ def test_a_report_comes_while_it_runs() -> None:
     made = seats(lambda seat: obey(board, seat), 1)
     reports: list[int] = []
     supervisor = Supervisor(made, report=lambda: reports.append(1), report_seconds=0.05)
-    assert run(supervisor, (0.6, terminate)) == 0
+
+    def stop() -> None:
+        wait(lambda: bool(reports))
+        terminate()
+
+    assert run(supervisor, (0.1, stop)) == 0
     assert reports
     board.close()
 
