@@ -264,7 +264,10 @@ def _publish(bench: Bench, chosen: list[Scenario | Trial], found: dict[str, Any]
 def _command(options: argparse.Namespace) -> str:
     """What makes these figures again."""
     words = ["./dev", "bench", *options.names, "--rounds", str(options.rounds)]
-    return " ".join([*words, "--seconds", f"{options.seconds:g}"])
+    words += ["--seconds", f"{options.seconds:g}"]
+    if options.servers:
+        words += ["--servers", *options.servers]
+    return " ".join(words)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def run(name: str, setting: Setting, seconds: float) -> Measured:
 def run_asyncio(name: str, setting: Setting, seconds: float) -> Measured:
     """The same of an asyncio program, named after its stack and its kind."""
     stack, _, kind = name.partition("-")
-    return _each_way(make(stack, f"aio {kind}", setting), FEW, seconds)
+    return _each_way(make(stack, f"bulk-{kind}", setting), FEW, seconds)
 
 
 def _each_way(made: Server, counts: tuple[int, ...], seconds: float) -> Measured:

@@ -1,4 +1,4 @@
-"""`python -m bench.bulk_aio PORT LINK protocol|buffered|streams`: bulk_server as asyncio programs.
+"""`python -m bench.bulk_aio PORT LINK CORE protocol|buffered|streams`: bulk_server on asyncio.
 
 Three of them, which speak as `bench.bulk_server` does: an asyncio.Protocol, a BufferedProtocol, and
 a pair of streams. On uvloop; LINK is one of the stack's, or `kernel` for uvloop's own sockets.
@@ -7,6 +7,7 @@ a pair of streams. On uvloop; LINK is one of the stack's, or `kernel` for uvloop
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 import sys
 from typing import Any
@@ -97,7 +98,8 @@ async def serve(port: int, kind: str) -> None:
     await server.serve_forever()
 
 
-def main(port: str, link: str, kind: str) -> None:
+def main(port: str, link: str, core: str, kind: str) -> None:
+    os.sched_setaffinity(0, {int(core)})
     links = [] if link.startswith("kernel") else [link]
     with asyncio.Runner(loop_factory=lambda: new_event_loop(links, uvloop=True)) as runner:
         runner.run(serve(int(port), kind))

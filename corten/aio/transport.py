@@ -37,7 +37,7 @@ _BufferedProtocol = asyncio.BufferedProtocol
 
 if not cython.compiled:
     LOST_WRITES = 5  # writes to a connection that is over, before the log says so
-    PIECE_LEN = 1 << 16  # octets of one `data_received`: a super-segment's, so nothing is joined
+    PIECE_LEN = 1 << 16  # octets of one `data_received` at the most
     DISCARD_MAX = 1 << 20  # octets that a peer may go on sending after `close`
 
 
@@ -154,16 +154,14 @@ class StreamTransport(Handler):
 
     @cython.cfunc
     def _tell_in_pieces(self, connection: Connection) -> cython.void:
-        """Megabytes that came at once, as one read of a socket would bring them: a protocol that
-        has enough can say so between two, and a StreamReader does not move what it holds."""
+        """What came at once, as reads of a socket would bring it: a protocol that has enough, or
+        hands over to another, can say so between two."""
         span: Span = Span()
         while connection.ready_len() > 0 and not self._paused:
             if self._closing:
                 self._discard(connection)
             elif self._is_buffered:
                 self._fill_buffers(connection)
-            elif connection.ready_len() <= PIECE_LEN:
-                self._protocol.data_received(connection.read_all())
             else:
                 self._protocol.data_received(_read_piece(connection, span))
 

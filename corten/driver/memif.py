@@ -30,6 +30,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Memory, copy
 from cython.cimports.corten.core.atomic import fence, load_acquire, store_release, store_release16
 from cython.cimports.corten.core.frame import (
+    BATCH_FRAMES,
     CHECKSUM_GOOD,
     FRAME_LEN_MAX,
     GSO_NONE,
@@ -60,7 +61,6 @@ if not cython.compiled:
     FRAME_LEN_MIN = 14  # of Ethernet
     LOOKS_MIN = 64  # at the rings before a sleep, when nothing came of it lately
     LOOKS_MAX = 16384  # when something did: some 50 us
-    BURST = 256  # frames of one `receive`: what a breath handles before it answers
     FEW = 16  # of one ring, where fewer than MANY wait: the peer then works at the same time
     MANY = 128
 
@@ -119,7 +119,7 @@ class Memif(Driver):
         rings: cython.Py_ssize_t = len(self._receiving)
         k: cython.Py_ssize_t
         for k in range(rings):
-            taken += self._drain((self._turn + k) % rings, batch, BURST - taken)
+            taken += self._drain((self._turn + k) % rings, batch, BATCH_FRAMES - taken)
         if rings > 1:
             self._turn = (self._turn + 1) % rings
         self.received += taken

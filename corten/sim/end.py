@@ -291,7 +291,8 @@ class End:
             return  # nor is what came before as a whole: its ACK does not count (RFC 9293 3.10.7.4)
         if acked > self.acked:
             self.window_heard = max(self.window_heard, edge - acked)
-            self._hear_progress(acked, segment.options.timestamps, now)
+            stamps = segment.options.timestamps
+            self._hear_progress(acked, stamps[1] if stamps else None, now)
         elif acked == self.acked and not segment.span and self.snd_max > acked:
             self.duplicate_acks += 1
             if self.duplicate_acks >= DUPLICATE_ACKS:
@@ -300,8 +301,8 @@ class End:
         if segment.options.sack:
             self._hear_sack(segment, now)
 
-    def _hear_progress(self, acked: int, stamps: tuple[int, int] | None, now: int) -> None:
-        self._measure(acked, stamps[1] if stamps else None, now)
+    def _hear_progress(self, acked: int, tsecr: int | None, now: int) -> None:
+        self._measure(acked, tsecr, now)
         self.acked = acked
         self.duplicate_acks = 0
         self.ledger.forget(acked)

@@ -144,11 +144,6 @@ class TcpHost:
         self.loop = loop
 
     @cython.ccall
-    def is_speaking(self) -> cython.bint:
-        """Whether something is left to be sent, or told, in the next breath."""
-        return bool(self.active or self.resets_owed or self.acks_owed)
-
-    @cython.ccall
     def moment(self) -> cython.longlong:
         """The time, for what may be called between breaths too: `now` is then that of the last."""
         if not self.is_breathing and self.clock is not None:

@@ -72,7 +72,7 @@ def output(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     room: cython.bint = True
     if tcb.recovery != OPEN:
         room = _repair(host, tcb, now)
-    if room and (tcb.snd_nxt != tcb.snd_end or tcb.fin_queued):
+    if room and not tcb.fin_sent and (tcb.snd_nxt != tcb.snd_end or tcb.fin_queued):
         room = _send_new(host, tcb, now)
     if not room:
         return False
@@ -133,7 +133,7 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     if tcb.busy_at == 0:
         tcb.busy_at = now
     pipe: cython.uint = pipe_of(tcb)
-    if tcb.search is not None and not tcb.fin_sent:
+    if tcb.search is not None:
         pipe += _probe_path(host, tcb, pipe, now)
     largest: cython.Py_ssize_t = _segment_max(tcb)
     while not tcb.fin_sent:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 
 import cython
-from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.core.frame import BATCH_FRAMES, ReceiveBatch
 from cython.cimports.corten.driver.driver import Driver
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.teaching import learn
@@ -25,7 +25,6 @@ if cython.compiled:
     from cython.cimports.cpython.exc import PyErr_CheckSignals
 
 if not cython.compiled:
-    FULL_BURST = 256  # frames after which a driver stops: there may be more
     BEHIND_MAX = 16  # breaths that may be spent on input before timers have their turn
     HELD_MAX_NS = 20_000_000  # longer no output waits for room on a wire
 
@@ -58,6 +57,7 @@ class Breath:
     busy: cython.ulonglong  # breaths in which something arrived
     behind: cython.int  # breaths in a row that left frames waiting
     held_at: cython.longlong  # since when output waits for room; 0: it does not
+    unsent: cython.bint  # something is left for the next breath to send
 
     def __init__(self, stack: Stack, exchange: WorkerExchange | None = None) -> None:
         self.now = 0
@@ -68,6 +68,7 @@ class Breath:
         self.busy = 0
         self.behind = 0
         self.held_at = 0
+        self.unsent = False
 
     def add_wire(self, driver: Driver, interface: Interface) -> None:
         """Serve one more link."""
@@ -134,7 +135,7 @@ class Breath:
         self.now = now
         self.breaths += 1
         arrived: cython.Py_ssize_t = self._receive(now)
-        if arrived >= FULL_BURST and self.behind < BEHIND_MAX:
+        if arrived >= BATCH_FRAMES and self.behind < BEHIND_MAX:
             self.behind += 1  # the acknowledgement that stops a timer may be among what waits
         else:
             self.behind = 0
@@ -207,8 +208,9 @@ class Breath:
         """One batch to each link. What is left has its turn after the next look at the input: the
         acknowledgements of more would overflow the queue that they come by."""
         if self._is_held(now):
+            self.unsent = True
             return
-        self.stack.transmit(now)
+        self.unsent = self.stack.transmit(now)
         wire: Wire
         for wire in self.wires:
             if wire.interface.outgoing.count:

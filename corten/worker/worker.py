@@ -44,7 +44,7 @@ DRAIN_SECONDS = 5.0
 FRESH_SECONDS = 1.0  # in which a connection that has begun is expected to ask for something
 BREATHS_A_POLL = 32  # busy breaths between two looks at the other descriptors
 _DRAIN_STEP = 0.02  # seconds between looks at who has finished
-_LAST_BREATHS = 64  # to say all that is still to be said: 256 frames each
+_LAST_BREATHS = 64  # to send all that is still to be sent: a batch each
 _PATIENCE_S = 60.0  # the longest sleep
 _EVENTS = 256
 _FINISHED = ("FIN-WAIT-2", "TIME-WAIT", "CLOSED")  # states in which we have said everything
@@ -128,7 +128,7 @@ class Worker(Loop):
         then: Callable[[], object] | None,
         breaths: int = _LAST_BREATHS,
     ) -> None:
-        if breaths and self.stack.host.is_speaking():
+        if breaths and self._breath.unsent:
             self.stack.call_soon(self._forget, interface, why, then, breaths - 1)
             return
         self.stack.remove_interface(interface, why)
@@ -435,7 +435,7 @@ class Worker(Loop):
             self.leases.close()
         for _ in range(_LAST_BREATHS):
             self._breath.breathe(time.monotonic_ns())
-            if not self.stack.host.is_speaking():
+            if not self._breath.unsent:
                 break
         for wire in self._breath.wires:
             wire.driver.close()

@@ -276,6 +276,26 @@ def test_addresses_by_the_links_name() -> None:
     client.close()
 
 
+def test_a_drain_does_not_wait_for_a_peer_that_has_yet_to_close() -> None:
+    """FIN-WAIT-2: we have said everything, and it is acknowledged."""
+    server, client = linked()
+    kept = Kept()
+    server.listen(80, Handler)
+    connection = client.connect("10.0.0.1", 80, lambda: kept)
+    turn(client, server)
+    connection.pause()  # it does not learn that we have finished
+    drained: list[str] = []
+    states = lambda: "".join(str(c.info()["state"]) for c in server.stack.connections())  # noqa: E731
+    server.on_drained = lambda: drained.append(states())
+    server.drain(3600)
+    begun = time.monotonic()
+    while not drained and time.monotonic() - begun < 20:
+        turn(client, server, times=1)
+    assert drained == ["FIN-WAIT-2"]
+    server.close()
+    client.close()
+
+
 def test_a_worker_that_leaves_ends_when_it_has_nothing_left_to_say() -> None:
     server, client = linked()
     kept = Kept()
