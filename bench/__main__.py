@@ -24,7 +24,8 @@ from bench.namespace import SETTINGS, NamespaceError, cubic_allowed
 from bench.process import Process, ProcessError
 from bench.record import Record
 from bench.scenario import DEFAULT, GROUPS, Scenario, lay_out, scenarios
-from bench.server import SERVERS, Server, Setting, required
+from bench.server import Server, Setting
+from bench.servers import SERVERS, required
 from bench.summary import Summary
 from bench.trial import Measured, Trial, TrialRecord, trial_table
 from bench.trials import TRIALS
@@ -95,11 +96,13 @@ class Bench:
         cores = (self.options.server_core, self.options.client_core)
         body = os.path.join(root, next(iter(scenario.files), ""))
         load = scenario.load
-        setting = Setting(root, self.work, cores, load.close, body)
+        setting = Setting(
+            root, self.work, cores, load.close, body, scenario.application, load.connections
+        )
         with SERVERS[server](setting) as running:
             self._verify(running, scenario, root)
-            client.drive(running, load, _WARM_UP_S)
-            result = client.drive(running, load, self.options.seconds)
+            running.drive(load, _WARM_UP_S)
+            result = running.drive(load, self.options.seconds)
         if result.failed:
             raise ProcessError(f"{result.failed} errors: {result.errors}")
         return result
@@ -112,7 +115,7 @@ class Bench:
         for path, file in paths.items():
             with open(os.path.join(root, file), "rb") as source:
                 expected = hashlib.sha256(source.read()).hexdigest()
-            got = hashlib.sha256(client.fetch(running.client, running.url + path)).hexdigest()
+            got = hashlib.sha256(running.fetch(path)).hexdigest()
             if got != expected:
                 raise ProcessError(f"/{path}: not the bytes of the file")
 
@@ -127,9 +130,11 @@ class Bench:
             print(f"{head} {told}" + (f"  void: {record.void}" if record.void else ""), flush=True)
             return
         mark = f"  void: {record.void}" if record.void else ""
+        if "p99_us" in figures:
+            mark = f"  p99 {figures['p99_us'] / 1000:.2f} ms{mark}"
         print(
             f"{head} {figures['rate']:9,.0f}/s {figures['per_busy']:9,.0f} per busy s "
-            f"{figures['gigabits']:6.2f} Gbit/s  p99 {figures['p99_us'] / 1000:.2f} ms{mark}",
+            f"{figures['gigabits']:6.2f} Gbit/s{mark}",
             flush=True,
         )
 
@@ -259,7 +264,10 @@ def _publish(bench: Bench, chosen: list[Scenario | Trial], found: dict[str, Any]
 def _command(options: argparse.Namespace) -> str:
     """What makes these figures again."""
     words = ["./dev", "bench", *options.names, "--rounds", str(options.rounds)]
-    return " ".join([*words, "--seconds", f"{options.seconds:g}"])
+    words += ["--seconds", f"{options.seconds:g}"]
+    if options.servers:
+        words += ["--servers", *options.servers]
+    return " ".join(words)
 
 
 if __name__ == "__main__":

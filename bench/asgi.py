@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 BODY = b"Hello, world!\n"
+JSON_BODY = b'{"message":"Hello, world!"}'  # of the one in `bench.asgi_fastapi`
 _START = {
     "type": "http.response.start",
     "status": 200,

@@ -21,7 +21,8 @@ def right_len(data: bytes | memoryview, at: int) -> int:
     while done < len(data):
         place = (at + done) % len(BLOCK)
         part = min(len(data) - done, len(BLOCK) - place)
-        if data[done : done + part] != BLOCK[place : place + part]:
+        # as bytes: a view is compared octet by octet, which costs more than a copy
+        if bytes(data[done : done + part]) != BLOCK[place : place + part]:
             break
         done += part
     return done

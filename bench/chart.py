@@ -8,7 +8,8 @@ from typing import Any
 import matplotlib
 from matplotlib import pyplot
 
-_COLOURS = {"corten": "#b5532a", "hello": "#b5532a", "ceiling": "#c9c4bd"}
+_COLOURS = {"corten": "#b5532a", "hello": "#b5532a", "asgi": "#b5532a", "ceiling": "#c9c4bd"}
+_COLOURS["asgi-null"] = _COLOURS["ceiling"]
 _OTHER = "#5b6b7a"
 
 
@@ -45,7 +46,7 @@ def _bars(panel: Any, summary: dict[str, Any], figure: str, title: str, label: s
             for name, middle in zip(servers, middles, strict=True)
         ],
     ]
-    colours = [_COLOURS.get(name.split("-")[0], _OTHER) for name in servers]
+    colours = [_COLOURS.get(name) or _COLOURS.get(name.split("-")[0], _OTHER) for name in servers]
     panel.barh(servers, middles, xerr=spans, color=colours, height=0.7, error_kw={"lw": 0.8})
     panel.invert_yaxis()
     panel.set_title(title, fontsize=9, loc="left")

@@ -20,7 +20,11 @@ from bench.server import (
     corten,
 )
 
-_PROGRAMS = {"slow": "bench.slow", "bulk": "bench.bulk_server"}
+_PROGRAMS = {  # an application: its module, and what it is told beside port, link and core
+    "slow": ["bench.slow"],
+    "bulk": ["bench.bulk_server"],
+    **{f"bulk-{kind}": ["bench.bulk_aio", kind] for kind in ("protocol", "buffered", "streams")},
+}
 
 
 class Contender(CortenTap):
@@ -33,7 +37,8 @@ class Contender(CortenTap):
     def words(self) -> Sequence[str]:
         core = str(self.cores[0])
         if program := _PROGRAMS.get(self.application):
-            return [sys.executable, "-m", program, str(PORT), self.link(), core]
+            module, *more = program
+            return [sys.executable, "-m", module, str(PORT), self.link(), core, *more]
         served = [self.setting.root] if self.application == "httpd" else []
         more = ["--busy-poll"] if self.polls else []
         options = ["--link", self.link(), "--cpus", core, "--control", "none", *more]
@@ -59,7 +64,7 @@ def _network() -> str:
 
 
 def make(name: str, application: str, setting: Setting) -> Server:
-    """A contender by name, with an application: httpd, echo, slow, bulk."""
+    """A contender by name, with an application: httpd, echo, slow, bulk, bulk-protocol, …"""
     if name == "nginx":
         return Nginx(setting)
     kind = ContenderKernel if name.startswith("kernel") else Contender

@@ -130,20 +130,27 @@ class Section:
     columns: dict[str, tuple[str, str, float]]
     judged: list[str]
     kept: Kept
+    ceiling: str = ""
 
     def text(self) -> str:
         summary = self.kept.data["summary"][self.name]
         heads = [heading for heading, _, _ in self.columns.values()]
         ratios = [f"{self.columns[each][0]} / {self.baseline}" for each in self.judged]
-        rows = [["", *heads, *ratios, "runs (void)"]]
+        shares = [f"{self.columns[each][0]} / {self.ceiling}" for each in self._shared()]
+        rows = [["", *heads, *ratios, *shares, "runs (void)"]]
         for server, found in summary.items():
             cells = [_value(found, name, *rest[1:]) for name, rest in self.columns.items()]
-            ours = server == self.baseline
-            cells += ["1" if ours else _ratio(found, self.baseline, each) for each in self.judged]
+            for other, figures in ((self.baseline, self.judged), (self.ceiling, self._shared())):
+                ours = server == other
+                cells += ["1" if ours else _ratio(found, other, each) for each in figures]
             rows.append([server, *cells, f"{found['valid']} ({found['void']})"])
         chart = f"![{self.name}]({CHARTS.name}/{self.name}.svg)"
         head = f"## {self.name}: {self.title}"
         return f"{head}\n\n{self.kept.origin()}\n\n{table(rows)}\n\n{chart}\n"
+
+    def _shared(self) -> list[str]:
+        """Figures that are told as a share of the ceiling's."""
+        return self.judged if self.ceiling else []
 
     def chart(self) -> str:
         summary = self.kept.data["summary"][self.name]
@@ -169,7 +176,10 @@ def sections(kept: list[Kept]) -> list[Section]:
             if summary and next(iter(summary.values()))["valid"]:
                 columns = each.columns if isinstance(each, Trial) else _WRK
                 judged = each.judged if isinstance(each, Trial) else ["rate", "per_busy"]
-                found.append(Section(name, each.title, each.baseline, columns, judged, file))
+                ceiling = "" if isinstance(each, Trial) else each.ceiling
+                found.append(
+                    Section(name, each.title, each.baseline, columns, judged, file, ceiling)
+                )
                 break
     return found
 

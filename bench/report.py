@@ -40,13 +40,16 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 def scenario_table(scenario: Scenario, summary: Summary) -> str:
     """One scenario: a row for each server."""
-    rows = [_HEAD]
+    ceiling = scenario.ceiling
+    shares = [f"x {ceiling} [95 %]", f"per busy second x {ceiling}"] if ceiling else []
+    head = [*_HEAD[:-1], *shares, _HEAD[-1]]
+    rows = [head]
     remarks = []
     for server in scenario.servers:
         runs = f"{len(summary.valid(server))} ({summary.void_count(server)})"
         rate = summary.median(server, "rate")
         if rate is None:
-            rows.append([server] + ["-"] * (len(_HEAD) - 2) + [runs])
+            rows.append([server] + ["-"] * (len(head) - 2) + [runs])
             if failure := summary.failure(server):
                 remarks.append(f"{server}: {failure}")
             continue
@@ -65,6 +68,7 @@ def scenario_table(scenario: Scenario, summary: Summary) -> str:
                 + _number(summary, server, "server_system_us", "{:.2f}"),
                 _number(summary, server, "client_us", "{:.2f}"),
                 str(summary.errors(server)),
+                *(_ratio(summary, server, ceiling, f) for f in ("rate", "per_busy") if ceiling),
                 runs,
             ]
         )

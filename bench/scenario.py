@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from bench.asgi import BODY
+from bench.asgi import BODY, JSON_BODY
 from bench.client import Load
 
 SMALL_LEN = 100
@@ -21,6 +21,8 @@ class Scenario:
     load: Load
     files: dict[str, bytes]  # what the served tree holds; empty: the sample site
     baseline: str = "nginx"
+    ceiling: str = ""  # a server of which the others can only be a share: told beside the ratios
+    application: str = "bench.asgi:application"  # of the ASGI servers
     others: list[str] = field(default_factory=list)  # who takes part only when named
 
 
@@ -65,6 +67,22 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
             hello,
         ),
     ]
+    for name, application, said in (
+        ("plain", "bench.asgi:application", BODY),
+        ("fastapi", "bench.asgi_fastapi:application", JSON_BODY),
+    ):
+        found.append(
+            Scenario(
+                f"asgi-{name}",
+                f"hello of {_OF_ASGI[name]} under uvicorn's protocol, 1,000 keep-alive connections",
+                ["asgi-tap", "uvicorn", "asgi-null"],
+                Load(1000, ""),
+                {"index.html": said},
+                baseline="uvicorn",
+                ceiling="asgi-null",
+                application=application,
+            )
+        )
     for kib in (1, 4, 16, 64, 256, 1024):
         body = {"body.htm": _lines(kib * 1024)}
         found.append(
@@ -95,12 +113,14 @@ def _sizes(pipeline_script: str) -> list[Scenario]:
     return found
 
 
+_OF_ASGI = {"plain": "a plain ASGI application", "fastapi": "FastAPI"}
 CONNECTIONS = (1, 10, 100, 1000, 10_000)
 _OF_SIZES = ("corten-tap", "corten-kernel", "nginx")
 _EACH = [*CONNECTIONS, "pipelined"]
 GROUPS = {  # a name for several
+    "asgi": ["asgi-plain", "asgi-fastapi"],
     "sizes": [f"{size}-{each}" for size in ("100b", "1k", "10k") for each in _EACH],
-    "trials": ["latency", "bulk", "connections", "overload", "start", "packet"],
+    "trials": ["latency", "bulk", "bulk-aio", "connections", "overload", "start", "packet"],
 }
 DEFAULT = ["small", "pages", "close", "hello", "idle"]
 

@@ -14,12 +14,14 @@ the table.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from bench.client import Load, Result
+from bench.client import drive as drive_with_wrk
+from bench.client import fetch as fetch_with_curl
 from bench.machine import find
 from bench.namespace import Namespace, NamespaceError, connect, steer
 from bench.process import Process
@@ -43,6 +45,8 @@ class Setting:
     cores: tuple[int, int]  # the server's and the client's
     close: bool = False  # one request a connection
     ceiling_body: str = ""  # the file that the ceiling answers with
+    application: str = "bench.asgi:application"  # of the ASGI servers
+    connections: int = 0  # of the load: for who makes them himself
 
 
 class Server:
@@ -120,6 +124,14 @@ class Server:
 
     def pids(self) -> list[int]:
         return self.process.pids() if self.process else []
+
+    def fetch(self, path: str) -> bytes:
+        """The body at a path. ProcessError when there is none."""
+        return fetch_with_curl(self.client, self.url + path)
+
+    def drive(self, load: Load, seconds: float) -> Result:
+        """Ask for what the load says, for so long."""
+        return drive_with_wrk(self, load, seconds)
 
 
 class CortenTap(Server):
@@ -208,7 +220,7 @@ class Uvicorn(Server):
 
     def words(self) -> Sequence[str]:
         return [
-            *(sys.executable, "-m", "uvicorn", "bench.asgi:application"),
+            *(sys.executable, "-m", "uvicorn", self.setting.application),
             *("--host", SERVER_ADDRESS, "--port", str(PORT), "--loop", "uvloop"),
             *("--http", "httptools", "--no-access-log", "--lifespan", "off"),
             *("--timeout-keep-alive", "3600", "--backlog", "65535", "--log-level", "info"),
@@ -364,32 +376,3 @@ def compile_program(source: str, program: str) -> None:
 def corten() -> list[str]:
     """The command line of this tree, whatever is installed."""
     return [sys.executable, "-m", "corten"]
-
-
-SERVERS: dict[str, type[Server]] = {
-    kind.name: kind
-    for kind in (
-        CortenTap,
-        CortenKernel,
-        CortenXdp,
-        HelloTap,
-        HelloKernel,
-        Nginx,
-        NginxHelped,
-        NginxCopy,
-        NginxReturn,
-        Uvicorn,
-        Granian,
-        Ceiling,
-    )
-}
-
-
-def required(names: Sequence[str]) -> list[str]:
-    """The programs that these servers and their client need."""
-    found = ["wrk", "curl", "ip", "taskset", "unshare"]
-    if any(name.startswith("nginx") for name in names):
-        found.append("nginx")
-    if "ceiling" in names and shutil.which("cc") is None:
-        found.append("gcc")
-    return found

@@ -79,7 +79,8 @@ class Summary:
         return sum(r.result.failed for r in self.valid(server) if r.result is not None)
 
     def median(self, server: str, figure: str) -> float | None:
-        values = [record.figures()[figure] for record in self.valid(server)]
+        found = [record.figures() for record in self.valid(server)]
+        values = [figures[figure] for figures in found if figure in figures]
         return statistics.median(values) if values else None
 
     def ratio(self, first: str, second: str, figure: str) -> Ratio | None:

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from corten.aio.delay import Delays
 from corten.aio.loop import loop_class
 from corten.aio.network import Network
 from corten.endpoint.error import CortenError
@@ -48,6 +49,7 @@ def runner(
         sys.path.insert(0, os.path.abspath(app_dir))
         loop = loop_class(None)()
         loop.use(Network(worker, loop))
+        loop.call_later = Delays(loop).call_later  # uvicorn sets one a request
         try:
             server = _server(app, host, port, seconds, options, worker, ready)
             worker.on_leaving = server.leave

@@ -25,8 +25,8 @@ from typing import Any
 
 import cython
 from cython.cimports.corten.aio.kick import Kick
-from cython.cimports.corten.core.arena import Arena
-from cython.cimports.corten.endpoint.connection import Connection
+from cython.cimports.corten.core.arena import Arena, read
+from cython.cimports.corten.endpoint.connection import Connection, Span
 from cython.cimports.corten.endpoint.handler import Handler
 
 from corten.aio.facade import StackSocket, socket_name
@@ -37,6 +37,7 @@ _BufferedProtocol = asyncio.BufferedProtocol
 
 if not cython.compiled:
     LOST_WRITES = 5  # writes to a connection that is over, before the log says so
+    PIECE_LEN = 1 << 16  # octets of one `data_received` at the most
     DISCARD_MAX = 1 << 20  # octets that a peer may go on sending after `close`
 
 
@@ -142,12 +143,27 @@ class StreamTransport(Handler):
         try:
             if self._is_buffered:
                 self._fill_buffers(connection)
-            else:
+            elif connection.ready_len() <= PIECE_LEN:
                 self._protocol.data_received(connection.read_all())
+            else:
+                self._tell_in_pieces(connection)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             self._fail(error, "protocol.data_received()")
+
+    @cython.cfunc
+    def _tell_in_pieces(self, connection: Connection) -> cython.void:
+        """What came at once, as reads of a socket would bring it: a protocol that has enough, or
+        hands over to another, can say so between two."""
+        span: Span = Span()
+        while connection.ready_len() > 0 and not self._paused:
+            if self._closing:
+                self._discard(connection)
+            elif self._is_buffered:
+                self._fill_buffers(connection)
+            else:
+                self._protocol.data_received(_read_piece(connection, span))
 
     @cython.cfunc
     def _fill_buffers(self, connection: Connection) -> cython.void:
@@ -420,6 +436,21 @@ class StreamTransport(Handler):
         if name == "tcp_info":
             return self._connection.info() if self._connection is not None else default
         return default
+
+
+@cython.cfunc
+def _read_piece(connection: Connection, span: Span) -> bytes:
+    """Take the first of what is ready, PIECE_LEN octets at the most."""
+    parts: list = []
+    taken: cython.Py_ssize_t = 0
+    while taken < PIECE_LEN and connection.peek(span):
+        part: cython.Py_ssize_t = min(span.length, PIECE_LEN - taken)
+        if taken > 0 and part < span.length:
+            break  # the next piece begins where a frame does
+        parts.append(read(span.memory, span.at, part))
+        connection.consume(part)
+        taken += part
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 @cython.cfunc

@@ -46,6 +46,7 @@ if not cython.compiled:
     REQUESTS_AN_EVENT = 64  # pipelined requests answered before other connections have their turn
     PIECES_AN_EVENT = 4  # pieces of a file on disk, or of a large one, likewise
     SEND_MIN = 4096  # octets that a reader must take in a send_timeout, while it leaves some
+    LINGER_SECONDS = 30  # for a peer that reads what has all reached it, after our FIN
     PLAIN = (1 << TEXT_FIELDS) - 1 | 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING  # fields it lacks
 
 
@@ -61,6 +62,7 @@ class Httpd(Handler):
     _mark_taken: cython.longlong  # and how many of them the peer had taken
     _blocked: cython.bint  # `send` said stop
     _closing: cython.bint  # nothing more is answered; what still arrives is thrown away
+    _lingers: cython.bint  # we have closed, and the timer is the peer's, to do the same
     _scheduled: cython.bint  # `_again` will be called
     _ended: cython.bint  # the peer has finished sending
     _served: cython.bint  # at least one request
@@ -77,6 +79,7 @@ class Httpd(Handler):
         self._mark_taken = 0
         self._blocked = False
         self._closing = False
+        self._lingers = False
         self._scheduled = False
         self._ended = False
         self._served = False
@@ -115,8 +118,10 @@ class Httpd(Handler):
             self._refuse(connection, 408, 0)
         elif self._stream is not None or connection.queued_len() > 0:
             self._check_reader(connection, now)
-        elif self._closing:
+        elif self._lingers:
             connection.abort()
+        elif self._closing:  # the timer was another's; the peer may still be reading what it has
+            self._linger(connection, LINGER_SECONDS)
         else:
             self._mark_sent = -1
             until: cython.double = self._deadline
@@ -127,7 +132,7 @@ class Httpd(Handler):
                 connection.set_timeout(until - now)
             else:
                 self._close(connection)
-                connection.set_timeout(service.header_timeout)
+                self._linger(connection, service.header_timeout)
 
     @cython.cfunc
     def _check_reader(self, connection: Connection, now: cython.double) -> cython.void:
@@ -136,6 +141,7 @@ class Httpd(Handler):
         if self._mark_sent >= 0 and taken < self._mark_sent and taken < self._mark_taken + SEND_MIN:
             connection.abort()
             return
+        self._lingers = False  # it is for what is queued now
         self._mark_sent = self._sent
         self._mark_taken = taken
         self._since = now
@@ -387,13 +393,19 @@ class Httpd(Handler):
         self._begin_anew()
         self._send(connection, reply.octets)
         self._close(connection)
-        connection.set_timeout(service.header_timeout)
+        self._linger(connection, service.header_timeout)
 
     @cython.cfunc
     def _close(self, connection: Connection) -> cython.void:
         """Close after what is queued. The timer goes on, for a peer that does not."""
         self._closing = True
         connection.close()
+
+    @cython.cfunc
+    def _linger(self, connection: Connection, seconds: cython.double) -> cython.void:
+        """We have closed: the peer has so long to do the same."""
+        self._lingers = True
+        connection.set_timeout(seconds)
 
 
 @cython.final

@@ -29,7 +29,7 @@ if not cython.compiled:
     GSO_TCPV4 = 1
     GSO_TCPV6 = 4
     # bounds of one batch
-    BATCH_FRAMES = 256
+    BATCH_FRAMES = 256  # a breath reads as many of a link at the most, and sends as many
     BATCH_SLICES = 2048
     FRAME_SLICES = 16
     FRAME_LEN_MAX = 65536 + 64  # the largest super-segment with its link header

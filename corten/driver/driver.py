@@ -25,7 +25,7 @@ class Driver:
     offload_checksum: cython.bint  # transmit completes checksums (`TransmitBatch.needs_checksum`)
     offload_segmentation: cython.bint  # transmit cuts super-segments (`needs_segmentation`)
     has_deadlines: cython.bint  # writable; it holds frames: `advance` and `next_deadline` are asked
-    congested: cython.bint  # the last `transmit` left little room: what can wait should
+    congested: cython.bint  # writable; the last `transmit` left little room: `is_full` is asked
     received: cython.ulonglong  # frames
     transmitted: cython.ulonglong  # frames
     transmit_dropped: cython.ulonglong  # frames that the wire refused
@@ -55,6 +55,11 @@ class Driver:
     def is_ready(self) -> cython.bint:
         """Whether frames wait already. The caller is about to sleep: a wire that wakes only those
         who ask is asked here."""
+        return False
+
+    @cython.ccall
+    def is_full(self) -> cython.bint:
+        """Whether a batch might not fit. Asked before output while the wire is `congested`."""
         return False
 
     @cython.ccall

@@ -30,6 +30,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Memory, copy
 from cython.cimports.corten.core.atomic import fence, load_acquire, store_release, store_release16
 from cython.cimports.corten.core.frame import (
+    BATCH_FRAMES,
     CHECKSUM_GOOD,
     FRAME_LEN_MAX,
     GSO_NONE,
@@ -39,7 +40,15 @@ from cython.cimports.corten.core.frame import (
 from cython.cimports.corten.core.serial import U32
 from cython.cimports.corten.driver.driver import Driver
 from cython.cimports.corten.driver.flow import Flows
-from cython.cimports.corten.driver.memif_ring import DESCRIPTOR_LEN, DESCRIPTORS_AT, HALF, Ring
+from cython.cimports.corten.driver.memif_ring import (
+    DESCRIPTOR_LEN,
+    DESCRIPTORS_AT,
+    HALF,
+    Ring,
+    any_full,
+    any_waiting,
+    mask_all,
+)
 
 from corten.driver.device import Queue
 from corten.driver.eventfd import Signaller, clear
@@ -52,15 +61,10 @@ if not cython.compiled:
     FRAME_LEN_MIN = 14  # of Ethernet
     LOOKS_MIN = 64  # at the rings before a sleep, when nothing came of it lately
     LOOKS_MAX = 16384  # when something did: some 50 us
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
     FEW = 16  # of one ring, where fewer than MANY wait: the peer then works at the same time
     MANY = 128
 
 logger = logging.getLogger("corten")
-
-
-def _numbers() -> Any:
-    return array("q", bytes(8 * PIECES_MAX))
 
 
 @cython.final
@@ -101,9 +105,8 @@ class Memif(Driver):
         self._armed = False
         self._turn = 0
         self._flows = Flows()
-        self._piece_word = _numbers()
-        self._piece_at = _numbers()
-        self._piece_len = _numbers()
+        numbers: list[Any] = [array("q", bytes(8 * PIECES_MAX)) for _ in range(3)]
+        self._piece_word, self._piece_at, self._piece_len = numbers
         self._completed = TransmitBatch()
         self.renew(values, fds)
 
@@ -116,7 +119,7 @@ class Memif(Driver):
         rings: cython.Py_ssize_t = len(self._receiving)
         k: cython.Py_ssize_t
         for k in range(rings):
-            taken += self._drain((self._turn + k) % rings, batch, BURST - taken)
+            taken += self._drain((self._turn + k) % rings, batch, BATCH_FRAMES - taken)
         if rings > 1:
             self._turn = (self._turn + 1) % rings
         self.received += taken
@@ -279,6 +282,11 @@ class Memif(Driver):
         self.transmit_dropped += batch.count - taken
         return taken
 
+    @cython.ccall
+    def is_full(self) -> cython.bint:
+        """Whether a ring has less than a quarter left."""
+        return any_full(self._sending)
+
     @cython.cfunc
     def _choose(self, batch: TransmitBatch, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The ring of frame i: where its flow came from, else any, the same for the whole flow."""
@@ -388,42 +396,33 @@ class Memif(Driver):
     @cython.ccall
     def is_ready(self) -> cython.bint:
         """Whether frames wait; asked before sleeping, and asked again after one more look."""
-        ring: Ring
         if not self._armed:
             if self._come_soon():
                 return True
-            for ring in self._receiving:
-                ring.mask(False)
+            mask_all(self._receiving, False)
             fence()
             self._armed = True
             return len(self._receiving) != 0
         for fd in self._fds:
             clear(fd)
-        for ring in self._receiving:
-            if ring.look():
-                return True
-        return False
+        return any_waiting(self._receiving)
 
     @cython.cfunc
     def _come_soon(self) -> cython.bint:
         """Look for a while: a peer that is awake answers sooner than a sleep and a wake-up take."""
-        ring: Ring
         left: cython.int = self._looks
         while left > 0:
             left -= 1
-            for ring in self._receiving:
-                if ring.look():
-                    self._looks = min(4 * self._looks, LOOKS_MAX)
-                    return True
+            if any_waiting(self._receiving):
+                self._looks = min(4 * self._looks, LOOKS_MAX)
+                return True
         self._looks = max(self._looks // 2, LOOKS_MIN)
         return False
 
     @cython.cfunc
     def _stay_awake(self) -> cython.int:
         """Frames are here: who sends more of them need not wake us. 0."""
-        ring: Ring
-        for ring in self._receiving:
-            ring.mask(True)
+        mask_all(self._receiving, True)
         self._armed = False
         return 0
 
@@ -457,9 +456,8 @@ class Memif(Driver):
             self._regions = [Arena(0, each) for each in maps]
             self._receiving = self._rings(places, self._fds, values, True)
             self._sending = self._rings(values["sending"], self._waking, values, False)
+        mask_all(self._receiving, True)
         ring: Ring
-        for ring in self._receiving:
-            ring.mask(True)
         for ring in self._sending:  # a predecessor may have died before it could do that
             self._signaller.signal(ring.fd)
 

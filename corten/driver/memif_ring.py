@@ -128,3 +128,31 @@ class Ring:
         """As its producer, after `publish`: whether the consumer wants to be woken."""
         fence()
         return load_acquire16(self.memory, FLAGS_AT) & MASK_INT == 0
+
+
+@cython.cfunc
+def any_waiting(rings: list) -> cython.bint:
+    """Whether one of them has a slot that we may use: looks until one has."""
+    ring: Ring
+    for ring in rings:
+        if ring.look():
+            return True
+    return False
+
+
+@cython.cfunc
+def any_full(rings: list) -> cython.bint:
+    """Whether one of them has less than a quarter of its slots left, after a look."""
+    ring: Ring
+    for ring in rings:
+        if ring.look() < ring.size // 4:
+            return True
+    return False
+
+
+@cython.cfunc
+def mask_all(rings: list, masked: cython.bint) -> cython.void:
+    """Say of all of them whether who fills them need not wake us."""
+    ring: Ring
+    for ring in rings:
+        ring.mask(masked)

@@ -28,7 +28,6 @@ from cython.cimports.corten.core.frame import (
     ReceiveBatch,
 )
 from cython.cimports.corten.driver.packet_ring import (
-    BURST,
     CHECKSUM_NOT_READY,
     CHECKSUM_VALID,
     COPY,
@@ -130,7 +129,7 @@ class PacketReceiver:
             ring.give_back(self._state, self._at, self._held)
             self._held = 0
         self._area_used = 0
-        while seen < BURST and batch.count < BATCH_FRAMES:
+        while seen < BATCH_FRAMES and batch.count < BATCH_FRAMES:
             status = cython.cast(cython.uint, ring.word(self._at))
             if status & USER == 0 or not (own or batch.has_room(WHOLE_LEN)):
                 break

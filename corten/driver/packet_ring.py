@@ -44,7 +44,6 @@ if not cython.compiled:
     RECEIVE_STATE_AT = 0
     TRANSMIT_STATE_AT = 64
     STATE_LEN = 128
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
 
 
 @cython.final

@@ -16,14 +16,18 @@ from typing import Any
 
 import cython
 from cython.cimports.corten.core.clock import NEVER
-from cython.cimports.corten.core.frame import FRAME_LEN_MAX, ReceiveBatch, TransmitBatch
+from cython.cimports.corten.core.frame import (
+    BATCH_FRAMES,
+    FRAME_LEN_MAX,
+    ReceiveBatch,
+    TransmitBatch,
+)
 from cython.cimports.corten.driver.driver import Driver
 
 from corten.endpoint.error import CortenError
 from corten.wire.pcapng import ETHERNET, OUTBOUND, Decoder, Packet, PcapngError
 
 if not cython.compiled:
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
     PORTION = 1 << 16  # octets read at a time
 
 _ETHERNET_LEN = 14
@@ -69,7 +73,7 @@ class Replay(Driver):
     @cython.ccall
     def receive(self, batch: ReceiveBatch) -> cython.Py_ssize_t:
         taken: cython.Py_ssize_t = 0
-        while taken < BURST and self._next is not None:
+        while taken < BATCH_FRAMES and self._next is not None:
             if not self._fast and (self._due < 0 or self._due > self._now):
                 break
             if len(self._next.frame) > FRAME_LEN_MAX:

@@ -46,7 +46,6 @@ if not cython.compiled:
     FRAME_LEN_MIN = 14  # of Ethernet
     PACKET_LEN_MIN = 20  # of IP
     READ_LEN = 69632  # 68 KiB: the largest super-segment with its headers
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
 
 
 @cython.cclass
@@ -78,7 +77,7 @@ class Tap(Driver):
         length: cython.Py_ssize_t
         gso_size: cython.ushort = 0
         header: cython.p_uchar
-        while taken < BURST and batch.has_room(READ_LEN):
+        while batch.has_room(READ_LEN):
             header = batch.arena._base + batch.used
             length = read(self._fd, header, READ_LEN)
             if length < 0:

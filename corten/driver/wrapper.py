@@ -31,10 +31,15 @@ class Wrapper(Driver):
         self.offload_checksum = self.inner.offload_checksum
         self.offload_segmentation = self.inner.offload_segmentation
         self.has_deadlines = self.inner.has_deadlines
+        self.congested = self.inner.congested
 
     @cython.ccall
     def is_ready(self) -> cython.bint:
         return self.inner.is_ready()
+
+    @cython.ccall
+    def is_full(self) -> cython.bint:
+        return self.inner.is_full()
 
     @cython.ccall
     def advance(self, now: cython.longlong) -> cython.void:

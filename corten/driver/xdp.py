@@ -51,7 +51,6 @@ else:
     raise ImportError("corten.driver.xdp runs compiled only: build it with `./dev build`")
 
 if not cython.compiled:
-    BURST = 64  # frames of one `receive`: what a breath handles before it answers
     FRAME_LEN_MIN = 14  # of Ethernet
     PIECES_MAX = 17  # of a frame to send: what one packet of the kernel's holds
     ASSEMBLY_LEN = 1048576  # octets for frames put together
@@ -204,7 +203,7 @@ class Xdp(Driver):
         self._assembled = self._chunks_len
         for i in range(count):
             port = self._ports[(self._next + i) % count]
-            taken += self._take(port, batch, BURST - taken)
+            taken += self._take(port, batch, BATCH_FRAMES - taken)
         if taken:
             self._next += 1
             self._idle = 0

@@ -5,11 +5,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 
 from corten.sim import golden, scenario
+from corten.sim.application import PlannedError
 from corten.sim.trace import PacketTrace
+
+
+def _is_unplanned(record: logging.LogRecord) -> bool:
+    """Whether a line of the log tells of what no plan has asked for."""
+    return not (record.exc_info and isinstance(record.exc_info[1], PlannedError))
 
 
 def main() -> int:
@@ -29,6 +36,7 @@ def main() -> int:
             golden.keep(table)
         return 0
     PacketTrace.echo = options.trace
+    logging.getLogger("corten").addFilter(_is_unplanned)
     failed = 0
     started = time.perf_counter()
     for seed in range(options.seed, options.seed + options.count):

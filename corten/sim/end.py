@@ -11,7 +11,7 @@ onlooker cannot know whether the end took a segment, the note is the one that fo
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from corten.sim.packet import ACK, FIN, RST, SYN, Options, Segment
 
@@ -63,6 +63,14 @@ class Piece:
     sent_ns: int
     beyond_window: bool  # a window probe: it may be sent again as soon as the window opens
     again: bool = False  # it was not the first transmission
+    tsval: int | None = None  # the timestamp it was sent with
+
+
+def _echoes(piece: Piece, tsecr: int | None) -> bool:
+    """Whether an acknowledgement is of this transmission (RFC 7323 4.1), and no earlier one."""
+    if tsecr is None or piece.tsval is None:
+        return False
+    return (tsecr - piece.tsval) & 0xFFFFFFFF < 1 << 31
 
 
 class Ledger:
@@ -74,7 +82,9 @@ class Ledger:
     def overlapping(self, start: int, end: int) -> list[Piece]:
         return [piece for piece in self.pieces if piece.start < end and start < piece.end]
 
-    def put(self, start: int, end: int, now: int, beyond_window: bool) -> None:
+    def put(
+        self, start: int, end: int, now: int, beyond_window: bool, tsval: int | None = None
+    ) -> None:
         kept = []
         again = bool(self.overlapping(start, end))
         for piece in self.pieces:
@@ -82,12 +92,10 @@ class Ledger:
                 kept.append(piece)
                 continue
             if piece.start < start:
-                kept.append(
-                    Piece(piece.start, start, piece.sent_ns, piece.beyond_window, piece.again)
-                )
+                kept.append(replace(piece, end=start))
             if piece.end > end:
-                kept.append(Piece(end, piece.end, piece.sent_ns, piece.beyond_window, piece.again))
-        kept.append(Piece(start, end, now, beyond_window, again))
+                kept.append(replace(piece, start=end))
+        kept.append(Piece(start, end, now, beyond_window, again, tsval))
         kept.sort(key=lambda piece: piece.start)
         self.pieces = kept
 
@@ -283,7 +291,8 @@ class End:
             return  # nor is what came before as a whole: its ACK does not count (RFC 9293 3.10.7.4)
         if acked > self.acked:
             self.window_heard = max(self.window_heard, edge - acked)
-            self._hear_progress(acked, now)
+            stamps = segment.options.timestamps
+            self._hear_progress(acked, stamps[1] if stamps else None, now)
         elif acked == self.acked and not segment.span and self.snd_max > acked:
             self.duplicate_acks += 1
             if self.duplicate_acks >= DUPLICATE_ACKS:
@@ -292,8 +301,8 @@ class End:
         if segment.options.sack:
             self._hear_sack(segment, now)
 
-    def _hear_progress(self, acked: int, now: int) -> None:
-        self._measure(acked, now)
+    def _hear_progress(self, acked: int, tsecr: int | None, now: int) -> None:
+        self._measure(acked, tsecr, now)
         self.acked = acked
         self.duplicate_acks = 0
         self.ledger.forget(acked)
@@ -310,7 +319,7 @@ class End:
     def _take_rtt(self, rtt: int) -> None:
         self.min_rtt_ns = rtt if self.min_rtt_ns is None else min(rtt, self.min_rtt_ns)
 
-    def _measure(self, acked: int, now: int) -> None:
+    def _measure(self, acked: int, tsecr: int | None, now: int) -> None:
         if self.acked == 0:
             self._take_rtt(now - self.syn_sent_ns)
         for piece in self.ledger.pieces:
@@ -319,7 +328,7 @@ class End:
             if piece.again:
                 # what was sent before it should have come before it (RFC 8985 6.2)
                 self.evidence_ns = max(self.evidence_ns, piece.sent_ns)
-            else:
+            if not piece.again or _echoes(piece, tsecr):
                 self._take_rtt(now - piece.sent_ns)
 
     def _hear_sack(self, segment: Segment, now: int) -> None:

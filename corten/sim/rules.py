@@ -184,7 +184,9 @@ def retransmission(end: End, segment: Segment, now: int, limits: Limits, fail: F
     beyond = bool(segment.payload) and window is not None and stop > window
     # the end may have refused the segment that opened the window, and so still probe
     beyond = beyond or (len(segment.payload) == 1 and start == end.acked)
-    end.ledger.put(max(start, end.acked), max(stop, end.acked), now, beyond)
+    stamps = segment.options.timestamps
+    tsval = stamps[0] if stamps else None
+    end.ledger.put(max(start, end.acked), max(stop, end.acked), now, beyond, tsval)
 
 
 def _is_probe(end: End, stop: int, waited: int, is_due: bool) -> bool:

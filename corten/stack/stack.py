@@ -407,32 +407,32 @@ class Stack:
         if self.udp.sending and not send_datagrams(self.udp, now):
             return True
         active: list = host.active
-        i: cython.Py_ssize_t = host.transmit_at
-        while i < len(active):
-            tcb: Tcb = cython.cast(Tcb, active[i])
-            if not output(host, tcb, now):
-                host.transmit_at = i
-                return True
+        i: cython.Py_ssize_t = 0
+        while i < len(active) and output(host, cython.cast(Tcb, active[i]), now):
             i += 1
-        host.transmit_at = 0
-        self._forget_active()
-        self._wake_links()
-        return False
+        full: cython.bint = i < len(active)
+        self._forget_active(i)
+        if not full:
+            self._wake_links()
+        return full
 
     @cython.cfunc
-    def _forget_active(self) -> cython.void:
-        """Only what still has events to tell stays marked."""
+    def _forget_active(self, count: cython.Py_ssize_t) -> cython.void:
+        """The first `count` have sent what they may. Only what still has events to tell stays
+        marked, behind those that have yet to send; what happens to the others marks them anew."""
         active: list = self.host.active
         kept: list | None = None
         tcb: Tcb
-        for tcb in active:
+        i: cython.Py_ssize_t
+        for i in range(count):
+            tcb = cython.cast(Tcb, active[i])
             if tcb.events != 0 and not (tcb.paused and waits_for_resume(tcb)):
                 if kept is None:
                     kept = []
                 kept.append(tcb)
             else:
                 tcb.active = False
-        active.clear()
+        del active[:count]
         if kept is not None:
             active.extend(kept)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cython
 from cython.cimports.corten.core.limit import TIMESTAMP_ECHO_MAX
 from cython.cimports.corten.core.serial import seq_gt, seq_le, seq_lt, seq_sub
-from cython.cimports.corten.tcp.buffer import low_water
+from cython.cimports.corten.tcp.buffer import low_water, queued_of
 from cython.cimports.corten.tcp.ecn import ECN_HOLD
 from cython.cimports.corten.tcp.emit import timestamp_of
 from cython.cimports.corten.tcp.flight import News
@@ -75,7 +75,7 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         # a shut window whose probes are answered may last for ever (MUST-37), but for who has
         # closed, or has set a user timeout (RFC 5482 3)
         tcb.retry_since = 0
-    if tcb.blocked and seq_sub(tcb.snd_end, tcb.snd_una) <= low_water(tcb):
+    if tcb.blocked and queued_of(tcb) <= low_water(tcb):
         # also when SND.UNA has not moved: in recovery SACKs alone let new data go
         tcb.blocked = False
         tcb.events |= EVENT_WRITABLE

@@ -79,6 +79,14 @@ def _wanted(tcb: Tcb) -> cython.Py_ssize_t:
 
 @cython.cfunc
 @cython.exceptval(check=False)
+def queued_of(tcb: Tcb) -> cython.Py_ssize_t:
+    """Octets given to `send` and not acknowledged. A FIN that is acknowledged lies behind them."""
+    if tcb.fin_sent and tcb.snd_una == seq_add(tcb.snd_end, 1):
+        return 0
+    return seq_sub(tcb.snd_end, tcb.snd_una)
+
+
+@cython.cfunc
 def has_send_room(host: TcpHost, tcb: Tcb, queued: cython.Py_ssize_t) -> cython.bint:
     """Whether so much may be queued before `send` says stop; the mark grows if need be."""
     if queued <= tcb.snd_buf:

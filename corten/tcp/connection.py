@@ -13,7 +13,7 @@ from cython.cimports.corten.core.serial import seq_add, seq_lt, seq_sub
 from cython.cimports.corten.endpoint.connection import Span
 from cython.cimports.corten.endpoint.doors import Doors
 from cython.cimports.corten.ip.path import Path
-from cython.cimports.corten.tcp.buffer import has_send_room, start_buffers
+from cython.cimports.corten.tcp.buffer import has_send_room, queued_of, start_buffers
 from cython.cimports.corten.tcp.config import Config
 from cython.cimports.corten.tcp.deadline import retime
 from cython.cimports.corten.tcp.emit import emit_reset
@@ -201,7 +201,9 @@ class TcpConnection(Tcb):
         if length < GATHER_BELOW and self.last_piece is not None and self._may_queue(length):
             tail: Piece = self.last_piece
             if not gather(tail, data):
-                if tail.length >= GATHER_BELOW and not tail.gathers:
+                # a header and its body, two sends, are cheaper as two slices than in an arena
+                alone: cython.bint = tail is self.first_piece
+                if not tail.gathers and (alone or tail.length >= GATHER_BELOW):
                     return self._append(piece_of(buffer_of(data), 0, length), length)
                 return self._append(gathering_piece(data), length)
             return self._queued(length)
@@ -256,7 +258,7 @@ class TcpConnection(Tcb):
         if self.state == CLOSED:
             return 0
         syn: cython.uint = 1 if self.state & (SYN_SENT | SYN_RECEIVED) else 0
-        return seq_sub(self.snd_end, self.snd_una) - syn
+        return queued_of(self) - syn
 
     # -- control ----------------------------------------------------------------------------
 

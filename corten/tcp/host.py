@@ -80,7 +80,6 @@ class TcpHost:
     spare_flights: list  # of Flight: records for the next connection that needs some
     found_time_wait: TimeWait | None  # beside a `find` that returned None
     active: list  # Tcbs with events or output due
-    transmit_at: cython.Py_ssize_t  # how far this breath's output pass got
     slice_memory: list
     slice_at: cython.longlong[::1]
     slice_len: cython.longlong[::1]
@@ -132,7 +131,6 @@ class TcpHost:
         self.spare_flights = []
         self.found_time_wait = None
         self.active = []
-        self.transmit_at = 0
         self.slice_memory = [None] * SLICES_MAX
         self.slice_at = memoryview(array("q", bytes(8 * SLICES_MAX)))
         self.slice_len = memoryview(array("q", bytes(8 * SLICES_MAX)))

@@ -87,7 +87,7 @@ def connection_info(tcb: Tcb, now: int, pipe: int, pacing_rate: int) -> dict[str
         "rcv_nxt": tcb.rcv_nxt,
         "in_flight": (tcb.snd_nxt - tcb.snd_una) & 0xFFFFFFFF,
         "pipe": pipe,
-        "queued": (tcb.snd_end - tcb.snd_una) & 0xFFFFFFFF if is_synchronized else 0,
+        "queued": max(0, _distance(tcb.snd_una, tcb.snd_end)) if is_synchronized else 0,
         "unsent": max(0, _distance(tcb.snd_nxt, tcb.snd_end)) if is_synchronized else 0,
         "snd_wnd": tcb.snd_wnd,
         "rcv_wnd": (tcb.rcv_adv - tcb.rcv_nxt) & 0xFFFFFFFF,

@@ -72,7 +72,7 @@ def output(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
     room: cython.bint = True
     if tcb.recovery != OPEN:
         room = _repair(host, tcb, now)
-    if room and (tcb.snd_nxt != tcb.snd_end or tcb.fin_queued):
+    if room and not tcb.fin_sent and (tcb.snd_nxt != tcb.snd_end or tcb.fin_queued):
         room = _send_new(host, tcb, now)
     if not room:
         return False

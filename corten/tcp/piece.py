@@ -15,7 +15,7 @@ import cython
 from cython.cimports.corten.core.arena import Arena, Memory, write
 
 if not cython.compiled:
-    GATHER_BELOW = 512  # sends under this are gathered when more than one waits
+    GATHER_BELOW = 512  # sends under this are gathered when more than two wait
     GATHER_LEN = 2048  # octets of one gathering arena
 
 

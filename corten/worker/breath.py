@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 
 import cython
-from cython.cimports.corten.core.frame import ReceiveBatch
+from cython.cimports.corten.core.frame import BATCH_FRAMES, ReceiveBatch
 from cython.cimports.corten.driver.driver import Driver
 from cython.cimports.corten.ip.interface import Interface
 from cython.cimports.corten.ip.teaching import learn
@@ -25,9 +25,8 @@ if cython.compiled:
     from cython.cimports.cpython.exc import PyErr_CheckSignals
 
 if not cython.compiled:
-    FULL_BURST = 64  # frames after which a driver stops: there may be more
-    BEHIND_MAX = 64  # breaths that may be spent on input before timers have their turn
-    FLUSHES_MAX = 64  # output passes of one breath: beyond them others have their turn
+    BEHIND_MAX = 16  # breaths that may be spent on input before timers have their turn
+    HELD_MAX_NS = 20_000_000  # longer no output waits for room on a wire
 
 
 @cython.final
@@ -57,6 +56,8 @@ class Breath:
     breaths: cython.ulonglong
     busy: cython.ulonglong  # breaths in which something arrived
     behind: cython.int  # breaths in a row that left frames waiting
+    held_at: cython.longlong  # since when output waits for room; 0: it does not
+    unsent: cython.bint  # something is left for the next breath to send
 
     def __init__(self, stack: Stack, exchange: WorkerExchange | None = None) -> None:
         self.now = 0
@@ -66,6 +67,8 @@ class Breath:
         self.breaths = 0
         self.busy = 0
         self.behind = 0
+        self.held_at = 0
+        self.unsent = False
 
     def add_wire(self, driver: Driver, interface: Interface) -> None:
         """Serve one more link."""
@@ -132,7 +135,7 @@ class Breath:
         self.now = now
         self.breaths += 1
         arrived: cython.Py_ssize_t = self._receive(now)
-        if arrived >= FULL_BURST and self.behind < BEHIND_MAX:
+        if arrived >= BATCH_FRAMES and self.behind < BEHIND_MAX:
             self.behind += 1  # the acknowledgement that stops a timer may be among what waits
         else:
             self.behind = 0
@@ -202,19 +205,29 @@ class Breath:
 
     @cython.cfunc
     def _transmit(self, now: cython.longlong) -> cython.void:
-        """Output passes until the stack has said everything, others wait too long, or a wire is
-        nearly full: who is at its other end needs the time of a breath to make room."""
-        passes: cython.int = 0
-        more: cython.bint = True
+        """One batch to each link. What is left has its turn after the next look at the input: the
+        acknowledgements of more would overflow the queue that they come by."""
+        if self._is_held(now):
+            self.unsent = True
+            return
+        self.unsent = self.stack.transmit(now)
         wire: Wire
-        while more and passes < FLUSHES_MAX:
-            passes += 1
-            more = self.stack.transmit(now)
-            for wire in self.wires:
-                if wire.interface.outgoing.count:
-                    wire.driver.transmit(wire.interface.outgoing)
-                    wire.interface.outgoing.clear()
-                    # a driver may find out that the wire does not cut super-segments after all
-                    wire.interface.offload_segmentation = wire.driver.offload_segmentation
-                    if wire.driver.congested:
-                        passes = FLUSHES_MAX
+        for wire in self.wires:
+            if wire.interface.outgoing.count:
+                wire.driver.transmit(wire.interface.outgoing)
+                wire.interface.outgoing.clear()
+                # a driver may find out that the wire does not cut super-segments after all
+                wire.interface.offload_segmentation = wire.driver.offload_segmentation
+
+    @cython.cfunc
+    def _is_held(self, now: cython.longlong) -> cython.bint:
+        """Whether output waits: what a full wire refuses is lost, and costs a time-out. A wire that
+        stays full has nobody at its other end who reads, and holds up nothing any more."""
+        wire: Wire
+        for wire in self.wires:
+            if wire.driver.congested and wire.driver.is_full():
+                if self.held_at == 0:
+                    self.held_at = now
+                return now - self.held_at < HELD_MAX_NS
+        self.held_at = 0
+        return False

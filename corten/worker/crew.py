@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -214,8 +213,7 @@ class KernelCrew(Crew):
         self.seats = _seats(group, self._work)
 
     def leave(self, seat: Seat, seconds: float) -> None:
-        with suppress(ProcessLookupError):  # silent: it ended by itself
-            os.kill(seat.pid, signal.SIGTERM if seconds > 0 else signal.SIGKILL)
+        seat.signal(signal.SIGTERM if seconds > 0 else signal.SIGKILL)
 
     def _work(self, seat: Seat, place: int) -> None:
         from corten.kernel import worker as kernel

@@ -58,6 +58,12 @@ class Seat:
         self._asked[self._questions] = answered
         self.tell(fds, ask=self._questions, **message)
 
+    def signal(self, number: int) -> None:
+        """Send a signal to its process; where none runs, to nobody (0 would mean all of ours)."""
+        if self.pid > 0:
+            with suppress(ProcessLookupError):  # silent: it ended by itself
+                os.kill(self.pid, number)
+
     def take_answer(self, message: dict[str, Any]) -> None:
         """A worker's answer has come."""
         answered = self._asked.pop(message["answer"], None)

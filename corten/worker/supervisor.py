@@ -114,8 +114,7 @@ class Supervisor:
 
         def insist() -> None:
             if seat.pid == pid and seat.is_leaving:
-                with suppress(ProcessLookupError):  # silent: it ended by itself
-                    os.kill(pid, signal.SIGKILL)
+                seat.signal(signal.SIGKILL)
 
         self.call_later(seconds + GRACE_S, insist)
 
@@ -150,9 +149,7 @@ class Supervisor:
         self._stop_at = time.monotonic() + self._drain_seconds + GRACE_S
         for seat in self._seats:
             seat.due = 0.0
-            if seat.pid:
-                with suppress(ProcessLookupError):  # silent: it ended by itself
-                    os.kill(seat.pid, signal.SIGTERM)
+            seat.signal(signal.SIGTERM)
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -341,8 +338,7 @@ class Supervisor:
     def _kill(self, seat: Seat) -> None:
         """The end of patience."""
         if seat.pid:
-            with suppress(ProcessLookupError):  # silent: it ended by itself
-                os.kill(seat.pid, signal.SIGKILL)
+            seat.signal(signal.SIGKILL)
             with suppress(ChildProcessError):  # silent: somebody else has waited for it
                 os.waitpid(seat.pid, 0)
             self._vacate(seat)

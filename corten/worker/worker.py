@@ -44,9 +44,10 @@ DRAIN_SECONDS = 5.0
 FRESH_SECONDS = 1.0  # in which a connection that has begun is expected to ask for something
 BREATHS_A_POLL = 32  # busy breaths between two looks at the other descriptors
 _DRAIN_STEP = 0.02  # seconds between looks at who has finished
+_LAST_BREATHS = 64  # to send all that is still to be sent: a batch each
 _PATIENCE_S = 60.0  # the longest sleep
 _EVENTS = 256
-_FINISHED = ("FIN_WAIT_2", "TIME_WAIT", "CLOSED")  # states in which we have said everything
+_FINISHED = ("FIN-WAIT-2", "TIME-WAIT", "CLOSED")  # states in which we have said everything
 
 
 class Worker(Loop):
@@ -120,7 +121,16 @@ class Worker(Loop):
         # not in this breath: what the two have still to say leaves at its end
         self.stack.call_soon(self.stack.call_soon, self._forget, interface, why, then)
 
-    def _forget(self, interface: Interface, why: str, then: Callable[[], object] | None) -> None:
+    def _forget(
+        self,
+        interface: Interface,
+        why: str,
+        then: Callable[[], object] | None,
+        breaths: int = _LAST_BREATHS,
+    ) -> None:
+        if breaths and self._breath.unsent:
+            self.stack.call_soon(self._forget, interface, why, then, breaths - 1)
+            return
         self.stack.remove_interface(interface, why)
         driver = self._breath.remove_wire(interface)
         for fd in driver.filenos():
@@ -423,7 +433,10 @@ class Worker(Loop):
         self.names.close()
         if self.leases is not None:
             self.leases.close()
-        self._breath.breathe(time.monotonic_ns())
+        for _ in range(_LAST_BREATHS):
+            self._breath.breathe(time.monotonic_ns())
+            if not self._breath.unsent:
+                break
         for wire in self._breath.wires:
             wire.driver.close()
         self._epoll.close()

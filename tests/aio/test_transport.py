@@ -351,3 +351,75 @@ def test_one_turn_for_all_writes_of_an_iteration(factory: Any) -> None:
             client.transport.close()
 
     run(main, factory)
+
+
+class Sated(Recorder):
+    """Has enough after the first piece, and does what it is told to then."""
+
+    def __init__(self, then: Any) -> None:
+        super().__init__()
+        self.then = then
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.then(self)
+
+
+async def _megabyte_at_once(server: Recorder, client: Recorder) -> None:
+    """Let more than one piece wait at the server, which does not read, and let it read on."""
+    server.transport.pause_reading()
+    client.transport.write(pattern(1 << 20))
+    await asyncio.sleep(0.05)
+    server.transport.resume_reading()
+
+
+def test_what_came_at_once_is_told_in_pieces(factory: Any) -> None:
+    async def main() -> None:
+        async with connected(Recorder, Recorder) as (server, client):
+            await _megabyte_at_once(server, client)
+            await until(lambda: sum(map(len, server.pieces)) == 1 << 20)
+            assert max(map(len, server.pieces)) <= 1 << 16
+            assert server.data == pattern(1 << 20)
+            client.transport.close()
+
+    run(main, factory)
+
+
+def test_who_pauses_within_a_piece_is_told_no_more(factory: Any) -> None:
+    async def main() -> None:
+        made = lambda: Sated(lambda each: each.transport.pause_reading())  # noqa: E731
+        async with connected(made, Recorder) as (server, client):
+            await _megabyte_at_once(server, client)
+            for number in range(1, 17):
+                await until(lambda n=number: len(server.pieces) == n)
+                await asyncio.sleep(0.002)
+                assert len(server.pieces) == number
+                server.transport.resume_reading()
+            await until(lambda: sum(map(len, server.pieces)) == 1 << 20)
+            assert b"".join(server.pieces) == pattern(1 << 20)
+            client.transport.close()
+
+    run(main, factory)
+
+
+def test_who_closes_or_changes_within_a_piece(factory: Any) -> None:
+    async def main() -> None:
+        async with connected(lambda: Sated(lambda each: each.transport.close()), Recorder) as (
+            server,
+            client,
+        ):
+            await _megabyte_at_once(server, client)
+            await server.over
+            assert len(server.pieces) == 1
+            client.transport.abort()
+
+        then = Framed(1 << 20)
+        made = lambda: Sated(lambda each: each.transport.set_protocol(then))  # noqa: E731
+        async with connected(made, Recorder) as (server, client):
+            await _megabyte_at_once(server, client)
+            await until(lambda: len(server.data) + len(then.data) == 1 << 20)
+            assert 0 < len(server.data) <= 1 << 16
+            assert server.data + then.data == pattern(1 << 20)
+            client.transport.close()
+
+    run(main, factory)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
-import os
 
 import pytest
 
 from corten.app import check, check_memif
+from tests.descriptors import descriptors
 
 
 def test_it_works_here_and_leaves_nothing() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     assert check_memif.try_memif() == ("", 0)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     assert check.findings()[-1].is_there
 
 

@@ -15,6 +15,7 @@ from corten.app.site import SLICE_MAX, load
 from corten.endpoint.error import CortenError
 from corten.endpoint.scripted import ScriptedConnection, ScriptedLoop
 from tests.app.site_tree import FILES, make
+from tests.descriptors import descriptors
 
 CLOCK = 1_800_000_000.25
 
@@ -321,11 +322,10 @@ def test_conditions_and_heads_of_files_on_disk_open_and_leave_nothing(
     on_disk: tuple[ScriptedConnection, Path, bytes],
 ) -> None:
     connection, path, _ = on_disk
-    before = len(os.listdir("/proc/self/fd"))
     connection.deliver(get("/big.bin", method="HEAD") + get("/big.bin", "If-None-Match: *"))
     connection.deliver(get("/big.bin", "Range: bytes=0-0"))
     connection.sent()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors(path) == 0
     path.unlink()
     connection.deliver(get("/big.bin"))
     assert split(connection.sent())[0] == 404
@@ -334,13 +334,12 @@ def test_conditions_and_heads_of_files_on_disk_open_and_leave_nothing(
 def test_a_connection_that_ends_closes_its_file(
     on_disk: tuple[ScriptedConnection, Path, bytes], loop: ScriptedLoop
 ) -> None:
-    connection, _, _ = on_disk
-    before = len(os.listdir("/proc/self/fd"))
+    connection, path, _ = on_disk
     connection.high_water = CHUNK
     connection.deliver(get("/big.bin"))
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert descriptors(path) == 1
     connection.finish(ConnectionResetError())
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors(path) == 0
 
 
 def test_a_large_file_in_memory_is_sent_in_pieces(tmp_path: Path, loop: ScriptedLoop) -> None:

@@ -107,3 +107,29 @@ def test_timeouts(backend: StackBackend, port: int) -> None:
     assert silent.received == b""
     assert bodies(idle.received) == [FILES["small.htm"]]
     backend.run(lambda: all(peer.saw_reset for peer in (silent, slow, idle)), 30)  # they linger
+
+
+def test_who_has_got_all_and_reads_it_slowly_keeps_what_it_has(
+    backend: StackBackend, port: int
+) -> None:
+    """All is acknowledged, our FIN too, and the reader rests for longer than any other time-out. A
+    reset would throw away what it has not read."""
+    peer = backend.dial(port)
+    backend.run(lambda: peer.is_open)
+    peer.stop_reading()
+    peer.send(get("/large.htm", "Connection: close"))
+    backend.pass_time(20)
+    assert backend.loop.connections()
+    peer.start_reading()
+    backend.run(lambda: peer.saw_eof)
+    assert bodies(peer.received) == [LARGE]
+    assert not peer.is_over
+    peer.finish()
+
+
+def test_but_not_for_ever(backend: StackBackend, port: int) -> None:
+    peer = backend.dial(port)
+    backend.run(lambda: peer.is_open)
+    peer.stop_reading()
+    peer.send(get("/large.htm", "Connection: close"))
+    backend.run(lambda: not backend.loop.connections(), 50)

@@ -25,7 +25,13 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(
-    ("name", "contender"), [("connections", "corten"), ("bulk", "corten"), ("start", "kernel")]
+    ("name", "contender"),
+    [
+        ("connections", "corten"),
+        ("bulk", "corten"),
+        ("bulk-aio", "corten-streams"),
+        ("start", "kernel"),
+    ],
 )
 def test_a_trial_finds_its_figures(name: str, contender: str, tmp_path: Path) -> None:
     if line := missing(["ip", "taskset", "unshare"]):

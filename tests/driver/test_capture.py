@@ -12,6 +12,7 @@ import pytest
 from corten.core.chance import Chance
 from corten.core.frame import CHECKSUM_GOOD, ReceiveBatch, TransmitBatch
 from corten.driver.capture import Capture, remark
+from corten.driver.driver import Driver
 from corten.driver.fault import Fault, Faults
 from corten.driver.pipe import Pipe
 from corten.endpoint.error import CortenError
@@ -208,3 +209,26 @@ def test_tshark_reads_it(tmp_path: Path, ethernet: bool) -> None:
         [stamp, "0x00000001", drop, kind, "link0", "0"],
         [stamp, "0x00000002", "", kind, "link0", "1"],
     ]
+
+
+class Full(Driver):
+    """A wire without room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.congested = False
+
+    def is_full(self) -> bool:
+        return True
+
+    def transmit(self, batch: TransmitBatch) -> int:
+        self.congested = True
+        return batch.count
+
+
+def test_a_recorded_wire_says_that_it_is_full() -> None:
+    """Or output would not wait for room where somebody looks on."""
+    capture = Capture(Full(), io.BytesIO(), name="test", clock=lambda: 0)
+    assert not capture.congested
+    capture.transmit(TransmitBatch())
+    assert capture.congested and capture.is_full()

@@ -17,6 +17,7 @@ from corten.driver import macvtap
 from corten.driver.device import Wanted
 from corten.driver.tap_device import open_device
 from corten.endpoint.error import CortenError
+from tests.descriptors import descriptors
 from tests.netns import Client, Program, namespace, pattern
 
 pytestmark = pytest.mark.e2e
@@ -94,11 +95,11 @@ def test_what_cannot_be_is_one_line(
     spaces: tuple[Namespace, Namespace], options: dict[str, object], says: str
 ) -> None:
     ours, _ = spaces
-    before = os.listdir("/proc/self/fd")
+    before = descriptors()
     with ours.inside(), pytest.raises(CortenError, match=says) as caught:
         open_device(Wanted(**{"driver": "tap", "name": "mv0", **options}))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert descriptors() == before
 
 
 def test_another_hardware_address_hears_nothing(spaces: tuple[Namespace, Namespace]) -> None:

@@ -18,6 +18,7 @@ from corten.driver.device import Wanted
 from corten.driver.memif_device import open_device
 from corten.driver.memif_memory import lay_out
 from corten.endpoint.error import CortenError
+from tests.descriptors import descriptors
 from tests.driver.memif_link import Link, received, send
 
 FRAME = bytes(60)
@@ -163,7 +164,7 @@ def test_a_client_that_goes_makes_room_for_the_next(tmp_path: Path) -> None:
     stranger = Stranger(link)
     assert refusal(stranger.say(m.Init(m.VERSION, 0, 0, b"", b""))) == "Already connected"
     assert stranger.hear() is None
-    descriptors = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for _ in range(5):
         link.client.close()
         for fd in list(link.keeper.functions):
@@ -176,7 +177,7 @@ def test_a_client_that_goes_makes_room_for_the_next(tmp_path: Path) -> None:
         link.renew()
         send(link.ends[0], FRAME)
         assert received(link.ends[1]) == [FRAME]
-    assert abs(len(os.listdir("/proc/self/fd")) - descriptors) <= 2
+    assert abs(descriptors() - before) <= 2
     stranger.end.close()
 
 
@@ -282,7 +283,7 @@ def test_rings_that_are_none_are_refused(link: Link) -> None:
 
 
 def test_descriptors_that_nobody_asked_for_are_closed(link: Link) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     reader, writer = os.pipe()
     for _ in range(3):
         stranger = Stranger(link)
@@ -293,7 +294,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(link: Link) -> None:
     os.close(writer)
     assert os.read(reader, 1) == b"", "nobody holds its other end"
     os.close(reader)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
 # -- the memory -------------------------------------------------------------------------------

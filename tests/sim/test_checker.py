@@ -405,6 +405,21 @@ def test_what_acknowledges_too_little_need_not_be_taken() -> None:
     late(window=4096).rest("b")
 
 
+def test_a_round_trip_is_learnt_of_what_was_sent_again_if_its_timestamp_comes_back() -> None:
+    """The simulator's seed 9518: a tail loss probe (RFC 8985 7.2) came two round trips later, as
+    the acknowledgement of a retransmission had measured them."""
+    paper = Paper()
+    paper.say("a", "S", 0, mss=1460, sack_ok=True, ts=(100, 0))
+    paper.say("b", "S.", 0, 1, mss=1460, sack_ok=True, ts=(900, 100), after=100)
+    paper.say("a", ".", 1, 1, data=1000, ts=(201, 900), lost=True)
+    paper.say("a", ".", 1, 1, data=1000, ts=(501, 900), after=300)
+    paper.say("b", ".", 1, 1001, ts=(912, 501), after=12)
+    paper.say("a", ".", 1001, 1, data=1000, ts=(514, 912), lost=True)
+    with fires("retransmission", "again after 23 ms"):
+        paper.say("a", ".", 1001, 1, data=1000, ts=(537, 912), after=23, lost=True)
+    paper.say("a", ".", 1001, 1, data=1000, ts=(538, 912), lost=True)
+
+
 def test_storm() -> None:
     paper = Paper()
     paper.shake()

@@ -168,6 +168,28 @@ def test_a_full_batch_loses_nothing(room: int) -> None:
     t.finish()
 
 
+def test_who_has_sent_and_is_marked_again_before_the_others_have_sent_is_not_forgotten() -> None:
+    """A pass that a full batch ends goes on in another breath; what a connection at its beginning
+    was given to send meanwhile stayed in its queue for good."""
+    t = Trace(check=False).established()
+    real = t.port.interface.outgoing
+    stack, now = t.host.stack, t.network.now
+    t.app.connection.send(b"first")
+    others = [stack.connect(THERE, port, Handler) for port in range(1, 301)]
+    assert stack.transmit(now)
+    assert real.count == 256 and real.frame(0).endswith(b"first")
+    real.clear()
+    t.app.connection.send(b"second")
+    assert not stack.transmit(now)
+    assert real.count == 46 and real.frame(45).endswith(b"second")
+    real.clear()
+    for connection in others:
+        connection.abort()
+    t.send(0, ".", seq=1, ack=12)
+    t.heard()
+    t.finish()
+
+
 def test_resets_wait_for_room() -> None:
     t = Trace(check=False).established()
     real = t.port.interface.outgoing

@@ -139,3 +139,28 @@ def test_fixed_marks() -> None:
         Config(receive_buffer=10_000, receive_buffer_max=5000)
     with pytest.raises(CortenError, match="send_buffer_max"):
         Config(send_high_water=10_000, send_low_water=1, send_buffer_max=5000)
+
+
+def test_nothing_is_queued_once_the_fin_is_acknowledged() -> None:
+    """It lies behind the last octet, and the difference wrapped: 4,294,967,295 were queued."""
+    t = Trace().established()
+    t.app.connection.send(b"bye")
+    t.app.close()
+    t.expect(0, "FP.", seq=1, data=b"bye")
+    assert t.app.connection.queued_len() == 3
+    t.send(0, ".", seq=1, ack=5)
+    assert t.app.connection.queued_len() == 0
+    assert t.app.connection.info()["queued"] == 0
+    assert t.app.connection.info()["unsent"] == 0
+    t.finish()
+
+
+def test_who_was_told_to_stop_is_told_when_all_is_acknowledged_with_the_fin() -> None:
+    t = Trace(send_high_water=2000, send_low_water=1000, send_buffer_max=2000).established()
+    assert not t.app.connection.send(bytes(2500))
+    t.app.close()
+    t.heard()
+    t.send(0, ".", seq=1, ack=2502)
+    assert t.app.connection.info()["state"] == "FIN-WAIT-2"
+    assert t.app.events[-1] == "writable"
+    t.finish()

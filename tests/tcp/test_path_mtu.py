@@ -108,6 +108,23 @@ def test_after_an_outage_the_size_comes_back() -> None:
     t.finish()
 
 
+def test_nothing_is_tried_after_the_fin() -> None:
+    """The simulator's seed 3119: SND.NXT is past the end of the queue then, and the search sent
+    octets that nobody had queued."""
+    t = Trace(check=False, timestamps=False).established()
+    hole = Hole(t, 1300)
+    t.app.send(bytes(30_000))
+    hole.run(30_000)
+    t.app.shutdown()
+    t.expect(None, "F.", seq=30_001)
+    t.send(0, ".", seq=1, ack=30_002)
+    for _ in range(8):
+        t.advance(100 * SECOND)
+        t.send(0, ".", seq=0, ack=30_002)  # a keep-alive probe
+        t.expect(0, ".", seq=30_002, ack=1, data=0)
+    t.finish()
+
+
 def test_a_small_segment_that_is_lost_says_nothing_of_sizes() -> None:
     t = Trace(check=False).established()
     t.app.send(bytes(500))

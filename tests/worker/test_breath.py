@@ -6,11 +6,12 @@ from corten.core.chance import Chance
 from corten.core.clock import NEVER
 from corten.core.frame import ReceiveBatch, TransmitBatch
 from corten.driver.driver import Driver
+from corten.endpoint.handler import Handler
 from corten.stack.stack import Stack
 from corten.worker.breath import Breath
 
-BURST = 64
-BEHIND_MAX = 64
+BURST = 256
+BEHIND_MAX = 16
 
 
 class Flood(Driver):
@@ -57,6 +58,71 @@ def test_waiting_input_comes_before_timers() -> None:
 
 def test_timers_do_not_starve_under_a_flood() -> None:
     assert breaths_until_due(10_000) == BEHIND_MAX + 1
+
+
+class Narrow(Driver):
+    """A link that says how much room it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+        self.sent: list[int] = []
+
+    def is_full(self) -> bool:
+        return self.full
+
+    def receive(self, batch: ReceiveBatch) -> int:
+        return 0
+
+    def transmit(self, batch: TransmitBatch) -> int:
+        self.sent.append(batch.count)
+        return batch.count
+
+
+def opening(count: int) -> tuple[Stack, Narrow, Breath]:
+    """A stack that has so many SYNs to send."""
+    stack = Stack(Chance(1), b"k" * 32)
+    interface = stack.add_interface(
+        "n", "02:00:00:00:00:01", ["10.0.0.1/24"], neighbours={"10.0.0.2": "02:00:00:00:00:02"}
+    )
+    wire = Narrow()
+    breath = Breath(stack)
+    breath.add_wire(wire, interface)
+    for port in range(1, count + 1):
+        stack.connect("10.0.0.2", port, Handler)
+    return stack, wire, breath
+
+
+def test_a_breath_sends_one_batch_and_the_next_one_goes_on() -> None:
+    """All at once, what it is answered with overflows the queue that it comes by."""
+    _, wire, breath = opening(600)
+    for now in range(1, 5):
+        breath.breathe(now * 1000)
+        assert breath.unsent == (now < 3)
+    assert wire.sent[:3] == [256, 256, 89]  # and one ARP announcement
+
+
+def test_output_waits_for_room_but_not_for_ever() -> None:
+    stack, wire, breath = opening(5)
+    wire.congested = wire.full = True
+    breath.breathe(1_000)
+    breath.breathe(15_000_000)
+    assert not wire.sent
+    assert breath.next_deadline() <= 15_000_000  # it looks again at once
+    breath.breathe(21_000_000)
+    assert wire.sent == [6]  # and one ARP announcement
+    stack.connect("10.0.0.2", 80, Handler)
+    breath.breathe(22_000_000)
+    assert wire.sent == [6, 1]  # nobody reads: it is not waited for again
+    wire.full = False
+    breath.breathe(23_000_000)
+    wire.full = True
+    stack.connect("10.0.0.2", 81, Handler)
+    breath.breathe(24_000_000)
+    assert wire.sent == [6, 1]
+    wire.full = False
+    breath.breathe(25_000_000)
+    assert wire.sent == [6, 1, 1]
 
 
 class Held(Driver):

@@ -78,6 +78,20 @@ def run(supervisor: Supervisor, *actions: tuple[float, Callable[[], object]]) ->
             timer.join()
 
 
+def wait(for_what: Callable[[], bool]) -> None:
+    """Until it is so, or 20 s have gone."""
+    until = time.monotonic() + 20
+    while not for_what() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def kill(seat: Seat) -> None:
+    """Not before it has a process: 0 would mean all of ours, the tests and what runs them too."""
+    wait(lambda: seat.pid > 0)
+    assert seat.pid > 0
+    os.kill(seat.pid, signal.SIGKILL)
+
+
 def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -98,12 +112,29 @@ def test_the_dead_are_replaced_and_the_lowest_live_one_leads() -> None:
     board = Board()
     made = seats(lambda seat: obey(board, seat))
     supervisor = Supervisor(made)
-    kill = (0.5, lambda: os.kill(made[0].pid, signal.SIGKILL))
-    assert run(supervisor, kill, (1.5, terminate)) == 0
+
+    def replace_and_stop() -> None:
+        kill(made[0])
+        wait(lambda: made[0].starts == 2)
+        terminate()
+
+    assert run(supervisor, (0.5, replace_and_stop)) == 0
     assert made[0].starts == 2
     assert made[1].starts == 1
     assert {"lead-0", "lead-1"} <= set(board.lines())
     board.close()
+
+
+def test_a_seat_without_a_process_signals_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a death and the next start its process is 0, and `kill(0)` is for all of a group."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    seat = Seat(0, CPU, lambda _: None)
+    seat.signal(signal.SIGKILL)
+    assert not sent
+    seat.pid = 4242
+    seat.signal(signal.SIGTERM)
+    assert sent == [(4242, signal.SIGTERM)]
 
 
 def test_who_cannot_begin_ends_everything_with_its_own_words() -> None:
@@ -148,7 +179,12 @@ def test_a_report_comes_while_it_runs() -> None:
     made = seats(lambda seat: obey(board, seat), 1)
     reports: list[int] = []
     supervisor = Supervisor(made, report=lambda: reports.append(1), report_seconds=0.05)
-    assert run(supervisor, (0.6, terminate)) == 0
+
+    def stop() -> None:
+        wait(lambda: bool(reports))
+        terminate()
+
+    assert run(supervisor, (0.1, stop)) == 0
     assert reports
     board.close()
 

@@ -48,7 +48,7 @@ def test_call_later_waits_and_can_be_cancelled(worker: Worker) -> None:
     worker.call_later(0.08, worker.stop)
     serve_until(worker)
     assert len(got) == 1
-    assert 0.045 <= got[0] < 0.5
+    assert got[0] >= 0.045
 
 
 def test_who_calls_between_turns_counts_from_the_moment_not_from_the_last_turn(
@@ -272,6 +272,26 @@ def test_addresses_by_the_links_name() -> None:
     assert "10.0.0.77 given up: asked for" in str(other.error)
     with pytest.raises(CortenError, match="no link 'q': there are p"):
         server.add_address("q", "10.0.0.78/24")
+    server.close()
+    client.close()
+
+
+def test_a_drain_does_not_wait_for_a_peer_that_has_yet_to_close() -> None:
+    """FIN-WAIT-2: we have said everything, and it is acknowledged."""
+    server, client = linked()
+    kept = Kept()
+    server.listen(80, Handler)
+    connection = client.connect("10.0.0.1", 80, lambda: kept)
+    turn(client, server)
+    connection.pause()  # it does not learn that we have finished
+    drained: list[str] = []
+    states = lambda: "".join(str(c.info()["state"]) for c in server.stack.connections())  # noqa: E731
+    server.on_drained = lambda: drained.append(states())
+    server.drain(3600)
+    begun = time.monotonic()
+    while not drained and time.monotonic() - begun < 20:
+        turn(client, server, times=1)
+    assert drained == ["FIN-WAIT-2"]
     server.close()
     client.close()
 
