@@ -20,8 +20,8 @@ from typing import Any
 from bench import gate, idle
 from bench.bars import Bar, Panel, draw
 from bench.memory import CONTENDERS, Memory
-from bench.report import table
-from bench.scenario import Scenario, scenarios
+from bench.report import bound_remarks, table
+from bench.scenario import WIRE, Scenario, scenarios
 from bench.summary import PAIRS_MIN
 from bench.trial import Trial
 from bench.trials import TRIALS
@@ -144,9 +144,12 @@ class Section:
                 ours = server == other
                 cells += ["1" if ours else _ratio(found, other, each) for each in figures]
             rows.append([server, *cells, f"{found['valid']} ({found['void']})"])
+        names = (next(iter(summary), ""), self.ceiling, WIRE)
+        rates = [summary.get(name, {}).get("per_busy", {}).get("median") for name in names]
+        remarks = "".join(f"* {each}\n\n" for each in bound_remarks(names, rates) if self.ceiling)
         chart = f"![{self.name}]({CHARTS.name}/{self.name}.svg)"
         head = f"## {self.name}: {self.title}"
-        return f"{head}\n\n{self.kept.origin()}\n\n{table(rows)}\n\n{chart}\n"
+        return f"{head}\n\n{self.kept.origin()}\n\n{table(rows)}\n\n{remarks}{chart}\n"
 
     def _shared(self) -> list[str]:
         """Figures that are told as a share of the ceiling's."""

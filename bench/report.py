@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.scenario import Scenario
+from collections.abc import Sequence
+
+from bench.scenario import WIRE, Scenario
 from bench.summary import Summary
 
 CLIENT_MAX = 1.10  # client's time per request, of that with the ceiling
@@ -72,7 +74,7 @@ def scenario_table(scenario: Scenario, summary: Summary) -> str:
                 runs,
             ]
         )
-    remarks += _client_remark(scenario, summary)
+    remarks += _client_remark(scenario, summary) + _bound_remark(scenario, summary)
     text = f"### {scenario.name}: {scenario.title}\n\n{table(rows)}\n"
     return text + "".join(f"\n* {remark}" for remark in remarks) + ("\n" if remarks else "")
 
@@ -88,6 +90,26 @@ def _client_remark(scenario: Scenario, summary: Summary) -> list[str]:
     return [
         f"{first}: the client's core spends {share:.2f} times what it spends with the ceiling, "
         f"{verdict} the {CLIENT_MAX:.2f} allowed"
+    ]
+
+
+def _bound_remark(scenario: Scenario, summary: Summary) -> list[str]:
+    names = (scenario.servers[0], scenario.ceiling, WIRE)
+    rates = [summary.median(name, "per_busy") for name in names]
+    return bound_remarks(names, rates) if scenario.ceiling else []
+
+
+def bound_remarks(names: Sequence[str], rates: Sequence[float | None]) -> list[str]:
+    """What a wire leaves of a ceiling that has none. Of the server that is judged, the ceiling and
+    the wire alone: their names, and requests per busy second."""
+    ours, bare, wire = rates
+    if not ours or not bare or not wire:
+        return []
+    most = 1 / (1 / bare + 1 / wire)
+    return [
+        f"{names[0]}: a request takes the wire {1e6 / wire:.2f} us of the server's core, beside "
+        f"the {1e6 / bare:.2f} us of {names[1]}: with it {most / bare:.0%} of {names[1]} is "
+        f"the most there can be, and {ours / most:.0%} of that is reached"
     ]
 
 

@@ -9,6 +9,7 @@ from bench.asgi import BODY, JSON_BODY
 from bench.client import Load
 
 SMALL_LEN = 100
+WIRE = "ceiling"  # the server that is no more than the wire
 
 
 @dataclass
@@ -75,7 +76,7 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
             Scenario(
                 f"asgi-{name}",
                 f"hello of {_OF_ASGI[name]} under uvicorn's protocol, 1,000 keep-alive connections",
-                ["asgi-tap", "uvicorn", "asgi-null"],
+                ["asgi-tap", "uvicorn", "asgi-null", WIRE],
                 Load(1000, ""),
                 {"index.html": said},
                 baseline="uvicorn",

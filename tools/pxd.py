@@ -29,11 +29,17 @@ from tools.source import (
 
 MARK = "# Written by tools/pxd.py from the .py beside it. Do not edit."
 INT_MAX = 2**31 - 1
+NUMBER = re.compile(r"((un)?signed )?(char|short|int|long|long long|Py_ssize_t|bint|float|double)")
 NARROW = {"", "bint", "uchar", "schar", "short", "ushort", "int", "uint"}  # an enum member will do
 
 
-def _exceptions(module: Module, node: ast.FunctionDef) -> str:
-    """The exception clause: bare may raise, `check=False` never does, a number may mean it."""
+def _exceptions(module: Module, node: ast.FunctionDef, returns: str) -> str:
+    """The exception clause: bare may raise, `check=False` never does, a number may mean it.
+
+    Of a function that returns a C number -1 means it by itself. Cython does so too where it finds
+    the function in a .py, but not where a .pxd declares it: there each call asks CPython. Of
+    methods it does so nowhere (where it matters they say it).
+    """
     for text in decorators(node):
         if text.startswith("exceptval"):
             if text == "exceptval(check=False)":
@@ -41,7 +47,8 @@ def _exceptions(module: Module, node: ast.FunctionDef) -> str:
             if marked := re.fullmatch(r"exceptval\((-?\d+), check=True\)", text):
                 return f" except? {marked[1]}"
             raise module.error(node, f"@cython.{text}: only exceptval(check=False), or none at all")
-    return ""
+    is_method = bool(node.args.args) and node.args.args[0].arg == "self"
+    return " except? -1" if NUMBER.fullmatch(returns) and not is_method else ""
 
 
 def _arguments(types: Types, node: ast.FunctionDef, with_values: bool) -> list[str]:
@@ -72,7 +79,7 @@ def signature(types: Types, node: ast.FunctionDef, with_values: bool = False) ->
     nogil = " nogil" if "nogil" in decorators(node) else ""
     arguments = ", ".join(_arguments(types, node, with_values))
     head = types.declare(returns, node.name)
-    return f"{head}({arguments}){_exceptions(types.module, node)}{nogil}"
+    return f"{head}({arguments}){_exceptions(types.module, node, returns)}{nogil}"
 
 
 def _method(types: Types, node: ast.FunctionDef) -> list[str]:

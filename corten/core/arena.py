@@ -14,6 +14,7 @@ from __future__ import annotations
 from array import array
 
 import cython
+from cython.cimports.corten.core.fold import fold
 
 if cython.compiled:
     from cython.cimports.cpython.memoryview import PyMemoryView_GET_BUFFER
@@ -166,18 +167,6 @@ def copy(
     else:
         target._base[target_at : target_at + length] = source._base[source_at : source_at + length]
     return 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def fold(total: cython.ulonglong) -> cython.uint:
-    """Fold a sum of 16-bit words into 16 bits (RFC 1071, 4.1)."""
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return cython.cast(cython.uint, total)
 
 
 @cython.ccall

@@ -46,8 +46,22 @@ def get32(memory: Memory, at: cython.Py_ssize_t) -> cython.uint:
 @cython.cfunc
 @cython.inline
 def get64(memory: Memory, at: cython.Py_ssize_t) -> cython.ulonglong:
-    high: cython.ulonglong = get32(memory, at)
-    return (high << 32) | get32(memory, at + 4)
+    if at < 0 or at > memory.size - 8:
+        out_of_range(at, 8, memory.size)
+    base: cython.p_uchar = memory._base
+    high: cython.ulonglong = (
+        (cython.cast(cython.uint, base[at]) << 24)
+        | (cython.cast(cython.uint, base[at + 1]) << 16)
+        | (cython.cast(cython.uint, base[at + 2]) << 8)
+        | base[at + 3]
+    )
+    low: cython.uint = (
+        (cython.cast(cython.uint, base[at + 4]) << 24)
+        | (cython.cast(cython.uint, base[at + 5]) << 16)
+        | (cython.cast(cython.uint, base[at + 6]) << 8)
+        | base[at + 7]
+    )
+    return (high << 32) | low
 
 
 @cython.cfunc

@@ -5,7 +5,8 @@ a word and d at the end: 1-3 for flow tables (what Python, Rust and Ruby use for
 the result is shown to the peer (initial sequence numbers, RFC 6528; cookies).
 
 A flow is five 64-bit words: two addresses of 128 bits, and ports with whatever else identifies it.
-`flow` and `words2_4` hash these 40 octets exactly as SipHash of their little-endian bytes would.
+`flow` and `words2_4` hash these 40 octets exactly as SipHash of their little-endian bytes would;
+`flow` takes the 16 that differ where both addresses are IPv4's.
 
 Rules. The state is kept in the object: a call must end before the next begins (one thread).
 """
@@ -13,6 +14,7 @@ Rules. The state is kept in the object: a call must end before the next begins (
 from __future__ import annotations
 
 import cython
+from cython.cimports.corten.core.limit import U32, V4_PREFIX
 
 
 @cython.final
@@ -27,6 +29,7 @@ class Siphash:
     _v2: cython.ulonglong
     _v3: cython.ulonglong
     _last: cython.ulonglong  # the last block of five words: nothing left over, 40 octets in all
+    _last_v4: cython.ulonglong  # that of two: 16 octets
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 16:
@@ -35,6 +38,7 @@ class Siphash:
         self._k1 = int.from_bytes(key[8:], "little")
         self._v0 = self._v1 = self._v2 = self._v3 = 0
         self._last = 40 << 56
+        self._last_v4 = 16 << 56
 
     @cython.cfunc
     @cython.inline
@@ -109,8 +113,12 @@ class Siphash:
         d: cython.ulonglong,
         e: cython.ulonglong,
     ) -> cython.ulonglong:
-        """SipHash-1-3 of five words."""
+        """SipHash-1-3 of five words. Of two IPv4-mapped addresses (RFC 4291 2.5.5.2) it is that of
+        two words: the addresses' 32 bits each, and the fifth."""
         self._start()
+        if (a | c) == 0 and b >> 32 == V4_PREFIX >> 32 and d >> 32 == V4_PREFIX >> 32:
+            mask: cython.ulonglong = 0xFFFF_FFFF_FFFF_FFFF
+            return self._run((b << 32) & mask | (d & U32), e, self._last_v4, 0, 0, 0, 3, 1, 3)
         return self._run(a, b, c, d, e, self._last, 6, 1, 3)
 
     @cython.ccall

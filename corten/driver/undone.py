@@ -9,8 +9,9 @@ it passes a checksum: once in 65,536.
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.arena import Memory, fold, sum_octets
+from cython.cimports.corten.core.arena import Memory, sum_octets
 from cython.cimports.corten.core.field import get8, get16
+from cython.cimports.corten.core.fold import fold
 
 if not cython.compiled:
     ETHERNET_LEN = 14

@@ -8,8 +8,9 @@ it, and commits. All connections between the same two addresses share one path.
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.arena import Arena, copy, fold, sum_octets
+from cython.cimports.corten.core.arena import Arena, copy, sum_octets
 from cython.cimports.corten.core.field import get8, get16, put8, put16
+from cython.cimports.corten.core.fold import fold
 from cython.cimports.corten.core.frame import GSO_TCPV4, GSO_TCPV6, TransmitBatch
 from cython.cimports.corten.core.limit import PATH_MTU_NS
 from cython.cimports.corten.ip.interface import Interface

@@ -7,8 +7,9 @@ link. A frame whose neighbour is still unresolved will wait as a copy: it is com
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.arena import Arena, Memory, fold, sum_octets, sum_range
+from cython.cimports.corten.core.arena import Arena, Memory, sum_octets, sum_range
 from cython.cimports.corten.core.field import put16, put32
+from cython.cimports.corten.core.fold import fold
 from cython.cimports.corten.core.frame import FRAME_SLICES, TransmitBatch
 from cython.cimports.corten.core.limit import U32
 from cython.cimports.corten.core.serial import seq_add, seq_gt, seq_sub

@@ -10,7 +10,7 @@ because it changes with each segment while the rest belongs to the connection: a
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.arena import fold
+from cython.cimports.corten.core.fold import fold, halves
 
 
 @cython.ccall
@@ -38,21 +38,12 @@ def pseudo_sum(
     Of two IPv4-mapped addresses it is the IPv4 pseudo-header's: ::ffff adds 0xffff, which is zero.
     """
     return fold(
-        _halves(source_high)
-        + _halves(source_low)
-        + _halves(destination_high)
-        + _halves(destination_low)
+        halves(source_high)
+        + halves(source_low)
+        + halves(destination_high)
+        + halves(destination_low)
         + protocol
     )
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _halves(number: cython.ulonglong) -> cython.ulonglong:
-    """A number congruent to `number`'s 16-bit words' sum, small enough to add four of them."""
-    mask: cython.uint = 0xFFFF_FFFF
-    return (number >> 32) + (number & mask)
 
 
 @cython.ccall

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory
-from cython.cimports.corten.core.field import get16, put16
-from cython.cimports.corten.wire.mac_field import get48, put48
+from cython.cimports.corten.core.field import get64, put16
+from cython.cimports.corten.wire.mac_field import put48
 from cython.cimports.corten.wire.reason import ACCEPTED, ETHERNET_SHORT, ETHERNET_UNKNOWN_TYPE
 
 if not cython.compiled:
@@ -49,9 +49,10 @@ class Ethernet:
         """Fill from the frame at memory[at : at + length]; a reason."""
         if length < ETHERNET_LEN:
             return ETHERNET_SHORT
-        self.destination = get48(memory, at)
-        self.source = get48(memory, at + 6)
-        self.ethertype = get16(memory, at + 12)
+        ends: cython.ulonglong = get64(memory, at + 6)  # the source, and behind it the type
+        self.destination = get64(memory, at) >> 16
+        self.source = ends >> 16
+        self.ethertype = cython.cast(cython.uint, ends & 0xFFFF)
         self.payload_at = at + ETHERNET_LEN
         self.payload_len = length - ETHERNET_LEN
         if self.ethertype < ETHERTYPE_MIN:

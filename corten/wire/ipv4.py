@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.core.arena import Arena, Memory, sum_octets
-from cython.cimports.corten.core.field import get8, get16, get32, put16, put32
+from cython.cimports.corten.core.field import get8, get32, get64, put16, put32
+from cython.cimports.corten.core.fold import fold, halves
+from cython.cimports.corten.core.limit import U32
 from cython.cimports.corten.wire.address import is_host_v4
 from cython.cimports.corten.wire.checksum import finish
 from cython.cimports.corten.wire.reason import (
@@ -101,19 +103,24 @@ class Ipv4:
         """Fill from the packet at memory[at : at + length], which may be padded; a reason."""
         if length < IPV4_LEN:
             return IPV4_SHORT
-        first: cython.uint = get8(memory, at)
-        if first >> 4 != 4:
+        first: cython.ulonglong = get64(memory, at)
+        if first >> 60 != 4:
             return IPV4_BAD_VERSION
-        header_len: cython.Py_ssize_t = (first & 15) * 4
+        header_len: cython.Py_ssize_t = _header_len(first)
         if header_len < IPV4_LEN or header_len > length:
             return IPV4_BAD_HEADER_LEN
-        total_len: cython.Py_ssize_t = get16(memory, at + 2)
+        total_len: cython.Py_ssize_t = _total_len(first)
         if total_len < header_len or total_len > length:
             return IPV4_BAD_TOTAL_LEN
-        self._take(memory, at, header_len, total_len)
+        second: cython.ulonglong = get64(memory, at + 8)
+        self._take(first, second, get32(memory, at + 16), at + header_len)
         self.payload_len = total_len - header_len
-        if verify_checksum and sum_octets(memory, at, header_len) != 0xFFFF:
-            return IPV4_BAD_CHECKSUM
+        if verify_checksum:
+            total: cython.ulonglong = halves(first) + halves(second) + self.destination
+            if header_len > IPV4_LEN:
+                total += sum_octets(memory, at + IPV4_LEN, header_len - IPV4_LEN)
+            if fold(total) != 0xFFFF:
+                return IPV4_BAD_CHECKSUM
         if not is_host_v4(self.source):
             return IPV4_BAD_SOURCE
         if header_len > IPV4_LEN:
@@ -133,39 +140,55 @@ class Ipv4:
         """
         if length < IPV4_LEN:
             return ICMP_BAD_QUOTE
-        first: cython.uint = get8(memory, at)
-        header_len: cython.Py_ssize_t = (first & 15) * 4
-        total_len: cython.Py_ssize_t = get16(memory, at + 2)
-        if first >> 4 != 4 or header_len < IPV4_LEN or header_len > length:
+        first: cython.ulonglong = get64(memory, at)
+        header_len: cython.Py_ssize_t = _header_len(first)
+        total_len: cython.Py_ssize_t = _total_len(first)
+        if first >> 60 != 4 or header_len < IPV4_LEN or header_len > length:
             return ICMP_BAD_QUOTE
         if total_len < header_len:
             return ICMP_BAD_QUOTE
-        self._take(memory, at, header_len, total_len)
+        self._take(first, get64(memory, at + 8), get32(memory, at + 16), at + header_len)
         self.payload_len = min(length, total_len) - header_len
         return ACCEPTED
 
     @cython.cfunc
+    @cython.exceptval(check=False)
     def _take(
         self,
-        memory: Memory,
-        at: cython.Py_ssize_t,
-        header_len: cython.Py_ssize_t,
-        total_len: cython.Py_ssize_t,
+        first: cython.ulonglong,
+        second: cython.ulonglong,
+        destination: cython.uint,
+        payload_at: cython.Py_ssize_t,
     ) -> cython.void:
-        self.header_len = header_len
-        self.total_len = total_len
-        self.payload_at = at + header_len
-        self.tos = get8(memory, at + 1)
-        self.identification = get16(memory, at + 4)
-        fragment: cython.uint = get16(memory, at + 6)
+        """The fixed header: the words at 0 and 8, and what is at 16."""
+        self.header_len = _header_len(first)
+        self.total_len = _total_len(first)
+        self.payload_at = payload_at
+        self.tos = cython.cast(cython.uint, (first >> 48) & 0xFF)
+        self.identification = cython.cast(cython.uint, (first >> 16) & 0xFFFF)
+        fragment: cython.uint = cython.cast(cython.uint, first & 0xFFFF)
         self.dont_fragment = fragment & IPV4_DONT_FRAGMENT != 0
         self.more_fragments = fragment & IPV4_MORE_FRAGMENTS != 0
         self.fragment_at = (fragment & IPV4_FRAGMENT_OFFSET) * 8
         self.is_fragment = fragment & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET) != 0
-        self.ttl = get8(memory, at + 8)
-        self.protocol = get8(memory, at + 9)
-        self.source = get32(memory, at + 12)
-        self.destination = get32(memory, at + 16)
+        self.ttl = cython.cast(cython.uint, second >> 56)
+        self.protocol = cython.cast(cython.uint, (second >> 48) & 0xFF)
+        self.source = cython.cast(cython.uint, second & U32)
+        self.destination = destination
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _header_len(first: cython.ulonglong) -> cython.Py_ssize_t:
+    return cython.cast(cython.Py_ssize_t, (first >> 56) & 15) * 4
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _total_len(first: cython.ulonglong) -> cython.Py_ssize_t:
+    return cython.cast(cython.Py_ssize_t, (first >> 32) & 0xFFFF)
 
 
 @cython.cfunc

@@ -17,8 +17,10 @@ The urgent pointer is not kept: urgent data is delivered in line (RFC 6093, 6).
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.arena import Arena, Memory, fold, sum_octets
-from cython.cimports.corten.core.field import get8, get16, get32, put8, put16, put32
+from cython.cimports.corten.core.arena import Arena, Memory, sum_octets
+from cython.cimports.corten.core.field import get64, put8, put16, put32
+from cython.cimports.corten.core.fold import fold
+from cython.cimports.corten.core.limit import U32
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     TCP_BAD_DATA_OFFSET,
@@ -89,19 +91,21 @@ class Segment(TcpOptions):
         """Fill from the segment at memory[at : at + length]; a reason. Checksum not verified."""
         if length < TCP_HEADER_LEN:
             return TCP_SHORT
-        header_len: cython.Py_ssize_t = (get8(memory, at + 12) >> 4) * 4
+        second: cython.ulonglong = get64(memory, at + 8)  # the second eight octets of the header
+        header_len: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, (second >> 28) & 15) * 4
         if header_len < TCP_HEADER_LEN or header_len > length:
             return TCP_BAD_DATA_OFFSET
         self.memory = memory
         self.header_len = header_len
         self.payload_at = at + header_len
         self.payload_len = length - header_len
-        self.remote_port = get16(memory, at)
-        self.local_port = get16(memory, at + 2)
-        self.seq = get32(memory, at + 4)
-        self.ack = get32(memory, at + 8)
-        self.flags = get8(memory, at + 13)
-        self.window = get16(memory, at + 14)
+        first: cython.ulonglong = get64(memory, at)
+        self.remote_port = cython.cast(cython.uint, first >> 48)
+        self.local_port = cython.cast(cython.uint, (first >> 32) & 0xFFFF)
+        self.seq = cython.cast(cython.uint, first & U32)
+        self.ack = cython.cast(cython.uint, second >> 32)
+        self.flags = cython.cast(cython.uint, (second >> 16) & 0xFF)
+        self.window = cython.cast(cython.uint, second & 0xFFFF)
         if header_len > TCP_HEADER_LEN:
             parse_options(
                 self,

@@ -74,32 +74,33 @@ def parse_options(
     at: cython.Py_ssize_t,
     length: cython.Py_ssize_t,
     is_syn: cython.bint,
-) -> cython.void:
-    """Clear `options` and fill it from memory[at : at + length]."""
+) -> cython.int:
+    """Clear `options` and fill it from memory[at : at + length]. 0."""
     clear_options(options)
     if length == TIMESTAMPS_LEN and get32(memory, at) == NOP_NOP_TIMESTAMPS:
         options.has_timestamp = True
         options.ts_value = get32(memory, at + 4)
         options.ts_echo = get32(memory, at + 8)
-        return
+        return 0
     end: cython.Py_ssize_t = at + length
     kind: cython.uint
     option_len: cython.Py_ssize_t
     while at < end:
         kind = get8(memory, at)
         if kind == OPTION_END:
-            return
+            return 0
         if kind == OPTION_NOP:
             at += 1
             continue
         if end - at < 2:
-            return
+            return 0
         option_len = get8(memory, at + 1)
         if option_len < 2 or option_len > end - at:
-            return
+            return 0
         if not _take(options, memory, at, kind, option_len, is_syn):
-            return
+            return 0
         at += option_len
+    return 0
 
 
 @cython.cfunc

@@ -12,8 +12,9 @@ allowed over IPv4, refused over IPv6 by whoever knows the family. One that comes
 from __future__ import annotations
 
 import cython
-from cython.cimports.corten.core.arena import Arena, Memory, fold, sum_octets
+from cython.cimports.corten.core.arena import Arena, Memory, sum_octets
 from cython.cimports.corten.core.field import get16, put16
+from cython.cimports.corten.core.fold import fold
 from cython.cimports.corten.wire.reason import (
     ACCEPTED,
     UDP_BAD_LENGTH,

@@ -65,7 +65,7 @@ def test_nothing_is_left(
             memory.append(resident(worker))
         ended = time.monotonic()
         while any((counts := last_counts(server)).values()):
-            assert time.monotonic() - ended < time_wait + 5.0, counts
+            assert time.monotonic() - ended < time_wait + 20.0, counts
             time.sleep(0.1)
         assert server.worker_pids() == [worker]
     print(f"private memory after each tenth: {memory}")

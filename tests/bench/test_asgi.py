@@ -37,6 +37,16 @@ def test_the_table_tells_the_share_of_the_ceiling() -> None:
     assert " - |" in null  # nobody waited for it, so there is no latency
 
 
+def test_the_wire_bounds_what_can_be_reached_of_the_ceiling() -> None:
+    scenario = scenarios()["asgi-plain"]
+    records = [run("asgi-tap", 60, 5), run("asgi-null", 100, 0)]
+    text = scenario_table(scenario, Summary("asgi-plain", scenario.servers, records))
+    assert "* " not in text  # the wire was not measured
+    records.append(run("ceiling", 400, 1))
+    text = scenario_table(scenario, Summary("asgi-plain", scenario.servers, records))
+    assert "80% of asgi-null is the most there can be, and 75% of that is reached" in text
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="the bench takes root")

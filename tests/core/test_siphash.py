@@ -105,6 +105,17 @@ def test_flow_is_what_cpython_computes() -> None:
     assert Siphash(bytes(16)).flow(*five) == int(output) & U64
 
 
+@given(st.binary(min_size=16, max_size=16), *[st.integers(0, 2**32 - 1)] * 2, words)
+def test_two_mapped_addresses_are_their_thirty_two_bits(
+    key: bytes, remote: int, local: int, ports: int
+) -> None:
+    mapped = 0xFFFF << 32
+    found = Siphash(key).flow(0, mapped | remote, 0, mapped | local, ports)
+    assert found == reference(key, struct.pack("<QQ", remote << 32 | local, ports), 1, 3)
+    for five in ((1, mapped, 0, mapped, 9), (0, mapped, 0, 1, 9), (0, mapped, 1, mapped, 9)):
+        assert Siphash(key).flow(*five) == reference(key, struct.pack("<5Q", *five), 1, 3)
+
+
 def test_a_key_has_sixteen_octets() -> None:
     for length in (0, 15, 17):
         with pytest.raises(ValueError, match="16 octets"):

@@ -198,7 +198,7 @@ def test_an_idle_worker_sleeps(worker: Any) -> None:
     thread = in_thread(worker)
     before = time.process_time()
     time.sleep(0.5)
-    assert time.process_time() - before < 0.05
+    assert time.process_time() - before < 0.25  # awake it would be 0.5
     worker.stop()
     thread.join(5)
 

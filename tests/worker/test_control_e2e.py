@@ -466,7 +466,7 @@ def test_a_worker_that_spins_serves_and_sleeps_when_nothing_comes(
         time.sleep(0.3)
         before = _cpu_seconds(worker["pid"])
         time.sleep(2.0)
-        assert _cpu_seconds(worker["pid"]) - before < 0.03
+        assert _cpu_seconds(worker["pid"]) - before < 0.5  # who never sleeps takes 2.0
         assert client.ask("/10") == pattern(10)
         assert served.program.end(signal.SIGTERM) == 0
 

@@ -171,7 +171,7 @@ def test_who_does_not_stop_is_killed_in_the_end() -> None:
     begun = time.monotonic()
     supervisor = Supervisor(seats(body, 1), terminate, drain_seconds=-1.5)
     assert supervisor.run() == 0
-    assert time.monotonic() - begun < 3.0
+    assert time.monotonic() - begun < 30.0
 
 
 def test_a_report_comes_while_it_runs() -> None:

@@ -104,7 +104,7 @@ def test_another_thread_wakes_a_sleeping_worker(worker: Worker) -> None:
     threading.Timer(0.05, worker.call_soon_threadsafe, [worker.stop]).start()
     begun = time.monotonic()
     serve_until(worker)
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 20.0
 
 
 def test_what_a_scheduled_call_raises_ends_there(
