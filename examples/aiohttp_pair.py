@@ -1,4 +1,4 @@
-"""aiohttp's server and client, each on a stack of its own, over a slow and lossy link in one process.
+"""aiohttp's server and client, a stack for each, over a slow and lossy link in one process.
 
     python examples/aiohttp_pair.py
 
@@ -14,8 +14,9 @@ import asyncio
 import sys
 import time
 
-import corten.sim
 from aiohttp import ClientSession, web
+
+import corten.sim
 
 PAGES = 5
 PAGE = b"a line of a page\n" * 4096
