@@ -72,7 +72,7 @@ def test_a_prefix_that_cannot_be_is_refused(options: str, words: str) -> None:
         parse_link(f"tap,address=10.0.2.2/24,{options}")
 
 
-@pytest.mark.parametrize("driver", ["xdp:eth1", "kernel"])
+@pytest.mark.parametrize("driver", ["xdp:eth1", "packet:eth1", "kernel"])
 def test_a_link_that_takes_addresses_one_by_one_has_no_prefix(driver: str) -> None:
     with pytest.raises(CortenError, match=r"one by one|has no prefix"):
         parse_link(f"{driver},address=10.0.2.2/24,prefix=10.9.0.0/16")
