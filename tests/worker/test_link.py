@@ -65,6 +65,7 @@ def test_prefixes() -> None:
         ("prefix=10.9.0.0/16,prefix=10.9.0.0/16", "is given twice"),
         ("prefix=10.0.0.0/8", "overlaps the subnet of address=10.0.2.2/24"),
         ("prefix=fd09::/64", "an IPv6 address= is needed beside it"),
+        ("prefix=10.9.0.0/16,host=10.9.0.1/24", "host=10.9.0.1/24: lies in prefix=10.9.0.0/16"),
     ],
 )
 def test_a_prefix_that_cannot_be_is_refused(options: str, words: str) -> None:
