@@ -7,7 +7,8 @@ over the stack's loopback, both ends. Kernel sockets, Unix sockets and threads s
 No word of the tests is changed, and nothing needs a privilege.
 
 Rules. It ends with 1 when a test fails that EXPECTED does not name, when one passes that it names,
-and when one is skipped because a library is missing; with 3 when the tests cannot be fetched.
+when one is skipped because a library is missing, and when no connection went over the stack; with 3
+when the tests cannot be fetched.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Policy(asyncio.DefaultEventLoopPolicy):
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         loop: Any = new_event_loop([], uvloop=self._uvloop)
         stack = Stack()
-        loop.use(OwnAddresses(stack, loop), stack)  # type: ignore[arg-type]  # closed like an Alone
+        loop.use(OwnAddresses(stack, loop), stack)
         return loop
 
 
