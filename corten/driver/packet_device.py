@@ -318,9 +318,7 @@ def _silence(wanted: Wanted) -> int:
     if how == "off" or not wanted.ours:  # of addresses that are learnt later nothing is known
         return -1
     try:
-        return silence.attach(
-            socket.if_nametoindex(wanted.name), wanted.ours, wanted.prefixes
-        )
+        return silence.attach(socket.if_nametoindex(wanted.name), wanted.ours, wanted.prefixes)
     except (OSError, CortenError) as error:
         why = getattr(error, "strerror", None) or str(error)
         if how == "on":

@@ -72,7 +72,9 @@ def _drop_if_in(code: Assembly, network: Any, at: int, label: str) -> None:
 def load(addresses: Iterable[str], prefixes: Iterable[str] = ()) -> int:
     """The program's descriptor; of one address at the least. OSError where it may not be;
     CortenError on an unknown machine."""
-    return load_program(SCHED_CLS, program(addresses, prefixes), "corten_silence", attach=BPF_TCX_INGRESS)
+    return load_program(
+        SCHED_CLS, program(addresses, prefixes), "corten_silence", attach=BPF_TCX_INGRESS
+    )
 
 
 def attach(index: int, addresses: Iterable[str], prefixes: Iterable[str] = ()) -> int:

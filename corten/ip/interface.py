@@ -222,9 +222,7 @@ class Interface:
         if (
             octets[12] in (0, 127) or octets[12] >= 224 or octets[12:14] == b"\xa9\xfe"
             if v4
-            else octets[0] == 0xFF
-            or octets[:2] == bytes(2)
-            or is_link_local_v6(prefix.high)
+            else octets[0] == 0xFF or octets[:2] == bytes(2) or is_link_local_v6(prefix.high)
         ):
             raise CortenError(f"prefix={text}: has no addresses that a host can have")
         has_own: bool = False

@@ -74,9 +74,7 @@ def end_flows(
             remove_time_wait(host, ended)
     port: Port
     for port in udp.endpoints():
-        if port.is_connected and in_prefix(
-            port.local_high, port.local_low, high, low, prefix_len
-        ):
+        if port.is_connected and in_prefix(port.local_high, port.local_low, high, low, prefix_len):
             udp.remove(port)
             port.error = error
             udp.mark(port, EVENT_CLOSE)

@@ -389,7 +389,9 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
     for host in link.hosts:
         for prefix in link.prefixes:
             if ipaddress.ip_interface(host).ip in ipaddress.ip_network(prefix):
-                raise _wrong(text, f"host={host}: lies in prefix={prefix}, which is all the stack's")
+                raise _wrong(
+                    text, f"host={host}: lies in prefix={prefix}, which is all the stack's"
+                )
 
 
 def _hosts(link: Link, own: list[_Own], given: list[str], text: str) -> list[str]:

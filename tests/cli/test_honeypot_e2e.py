@@ -78,7 +78,7 @@ def test_each_address_is_some_server_the_same_each_time(trap: Trap) -> None:
 def test_pages_and_what_is_no_request(trap: Trap) -> None:
     assert trap.get("10.9.0.0", "/login")[0].startswith("HTTP/1.1 401 Unauthorized\r\n")
     assert trap.get("10.9.255.255", "/x.php")[0].startswith("HTTP/1.1 404 Not Found\r\n")
-    answer, line = trap.ask("10.9.3.4", b"HEAD / HTTP/1.1\r\nX: \xff\"\n\r\n\r\n", 8080)
+    answer, line = trap.ask("10.9.3.4", b'HEAD / HTTP/1.1\r\nX: \xff"\n\r\n\r\n', 8080)
     assert answer.startswith("HTTP/1.1 200 OK\r\n")
     assert answer.endswith("\r\n\r\n")
     assert (line["at"], line["fields"]) == (8080, ['X: \xff"\n'])

@@ -10,7 +10,6 @@ from corten.endpoint.error import CortenError
 from corten.worker.link import parse_link
 from corten.worker.plan import Group, plan
 
-
 TRAP = "tap:a,address=10.0.1.2/24,prefix=10.9.0.0/16"
 OTHER = "tap:b,address=10.0.2.2/24"
 
