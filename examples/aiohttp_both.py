@@ -4,11 +4,11 @@
 
 In a checkout that is built but not installed, put PYTHONPATH=. before it.
 
-Two stacks in one process are joined by a pair of callables; `carry` stands where a real tunnel would
-encrypt a packet and send it. Both are turned by one asyncio loop. The server is put on its stack by
-`Network.create_server`; the client knows nothing of stacks: the loop has been told to use one, and
-sends over it what is for where its link leads. The requests go over one connection, at the same time
-as a WebSocket.
+Two stacks in one process are joined by a pair of callables; `carry` stands where a real tunnel
+would encrypt a packet and send it. Both are turned by one asyncio loop. The server is put on its
+stack by `Network.create_server`; the client knows nothing of stacks: the loop has been told to use
+one, and sends over it what is for where its link leads. The requests go over one connection, at the
+same time as a WebSocket.
 """
 
 from __future__ import annotations

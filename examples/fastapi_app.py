@@ -1,7 +1,7 @@
 """FastAPI on the stack, two ways.
 
-    corten asgi fastapi_app:app --app-dir examples --link tap:corten0,address=10.0.2.2/24 --workers 2
-    python examples/fastapi_app.py tap:corten0,address=10.0.2.2/24
+    corten asgi fastapi_app:app --app-dir examples --port 80 --link tap,address=10.0.2.2/24
+    python examples/fastapi_app.py tap,address=10.0.2.2/24
     curl http://10.0.2.2/hello/Ada
 
 In a checkout that is built but not installed, put PYTHONPATH=. before the second. It needs fastapi
@@ -9,8 +9,8 @@ and uvicorn; a new TAP needs root, or a network namespace.
 
 The application knows nothing of Corten. `corten asgi` is the way for a service: several workers,
 dead ones started again, `corten ctl`. The second way is for a program that has an application among
-other things: uvicorn's server is one coroutine of a loop with links, so a task beside it (here a clock)
-may open connections of the stack, read files, or have sockets of the kernel's.
+other things: uvicorn's server is one coroutine of a loop with links, so a task beside it (here a
+clock) may open connections of the stack, read files, or have sockets of the kernel's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import corten.aio
 
 app = FastAPI(title="Corten")
 started = time.monotonic()
-ticks = 0  # of the clock beside it
+clock = {"ticks": 0}  # of the task beside it
 
 
 @app.get("/hello/{name}")
@@ -39,7 +39,7 @@ async def hello(name: str, request: Request) -> dict[str, Any]:
 
 @app.get("/uptime")
 async def uptime() -> dict[str, float]:
-    return {"seconds": round(time.monotonic() - started, 3), "ticks": ticks}
+    return {"seconds": round(time.monotonic() - started, 3), **clock}
 
 
 @app.websocket("/talk")
@@ -52,16 +52,15 @@ async def talk(socket: WebSocket) -> None:
         pass
 
 
-async def clock() -> None:
-    global ticks
+async def tick() -> None:
     while True:
         await asyncio.sleep(0.1)
-        ticks += 1
+        clock["ticks"] += 1
 
 
 async def main() -> None:
     config = uvicorn.Config(app, host="0.0.0.0", port=80, log_level="warning")  # every own address
-    ticking = asyncio.create_task(clock())
+    ticking = asyncio.create_task(tick())
     await uvicorn.Server(config).serve()  # until SIGINT or SIGTERM
     ticking.cancel()
 

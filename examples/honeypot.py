@@ -4,8 +4,8 @@
     ip route add 10.9.0.0/16 via 10.0.2.2       # on whoever shall reach it; here it is this machine
     curl -i http://10.9.77.5/login              # any of 65,536 addresses
 
-In a checkout that is built but not installed, put PYTHONPATH=. before it. A new TAP needs root, or a
-network namespace (`unshare -Urn`). On a network: `packet:eth1,…`, and the route on its router.
+In a checkout that is built but not installed, put PYTHONPATH=. before it. A new TAP needs root, or
+a network namespace (`unshare -Urn`). On a network: `packet:eth1,…`, and the route on its router.
 
 Each address is some server: which one follows from the address and --key alone, so it is the same
 tomorrow, and nothing is kept for those that nobody asks. On standard output stand

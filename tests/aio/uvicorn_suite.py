@@ -1,4 +1,4 @@
-"""uvicorn's own tests, on our loop: `python -m tests.aio.uvicorn_suite [--uvloop] [pytest's words]`.
+"""uvicorn's own tests on our loop: `python -m tests.aio.uvicorn_suite [--uvloop] [for pytest]`.
 
 Strategy. They come with uvicorn's source distribution, of the version that is installed, which is
 fetched once into build/. Every loop that a test is given is `new_event_loop`'s, with a stack that

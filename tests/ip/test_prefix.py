@@ -189,7 +189,7 @@ def test_another_links_addresses_are_its_own() -> None:
     link = trap()
     other = link.stack.add_interface("test1", OURS, ["10.5.0.2/24"], dad="off")
     for prefix in ("10.0.0.0/24", "10.9.7.0/24", "10.0.0.0/12"):
-        with pytest.raises(CortenError, match="link test0 has|overlaps"):
+        with pytest.raises(CortenError, match=r"link test0 has|overlaps"):
             link.stack.routes.add_prefix(other, prefix)
     with pytest.raises(CortenError, match="has this address already"):
         link.stack.add_address(other, "10.9.7.7/24")
