@@ -215,8 +215,8 @@ class Interface:
         if prefix.prefix_len < (V4_LEN + SHORTEST_V4 if v4 else SHORTEST_V6):
             raise CortenError(f"prefix={text}: wider than one host can have")
         octets = prefix.octets
-        whole: object = int.from_bytes(octets, "big")
-        beyond: object = 128 - prefix.prefix_len  # no C number: it shifts by more than 63 bits
+        whole: Any = int.from_bytes(octets, "big")
+        beyond: Any = 128 - prefix.prefix_len  # no C number: it shifts by more than 63 bits
         if whole >> beyond << beyond != whole:
             raise CortenError(f"prefix={text}: there are bits behind its length")
         if (

@@ -362,7 +362,7 @@ def _check_prefix(prefix: _Network, own: list[_Own], text: str) -> None:
     if not family:
         raise _wrong(text, f"prefix={prefix}: an IPv{prefix.version} address= is needed beside it")
     for address in family:
-        if prefix.overlaps(address.network):  # type: ignore[arg-type]  # they are of one family
+        if prefix.overlaps(address.network):
             raise _wrong(text, f"prefix={prefix}: overlaps the subnet of address={address}")
 
 

@@ -109,7 +109,7 @@ def _refuse_shared_prefixes(links: list[Link]) -> None:
                 found += [
                     str(each)
                     for each in wide
-                    if each.version == prefix.version and prefix.overlaps(each)  # type: ignore[arg-type]  # they are of one family
+                    if each.version == prefix.version and prefix.overlaps(each)
                 ]
                 if found:
                     raise CortenError(f"prefix {text} of one link has {found[0]} of another in it")
