@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import random
 import select
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.namespace import Namespace
-from tests.netns import Client, namespace, pattern
+from tests.netns import Client, Program, namespace, pattern
 from tests.worker.test_serve_e2e import Served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -95,3 +96,14 @@ def test_what_is_beside_it_is_not_answered(space: Namespace) -> None:
         client.close()
         beside.close()
         assert served.program.end(signal.SIGTERM) == 0
+
+
+def test_a_prefix_with_an_address_of_the_hosts_in_it_is_refused(space: Namespace) -> None:
+    space.ip("address", "add", "10.9.3.3/32", "dev", "lo")
+    program = Program(space, "-m", "tests.worker.server", json.dumps({"links": [LINK]}))
+    try:
+        said = program.wait_for("error")
+        assert "prefix 10.9.0.0/16 has 10.9.3.3 in it, this host's own, on lo" in said
+        assert program.end() == 2
+    finally:
+        program.close()
