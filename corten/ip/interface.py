@@ -327,7 +327,7 @@ class Interface:
         for address in self.addresses:
             if address.low == low and address.high == high:
                 return True
-        return self.holds(high, low)
+        return len(self.prefixes) != 0 and self.holds(high, low)
 
     @cython.ccall
     def holds(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
