@@ -386,6 +386,12 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
         link.offload = False  # what is done to a frame is done to one that a wire would carry
     link.asks_host = bool(hosts)
     link.hosts = _hosts(link, own, hosts, text)
+    for host in link.hosts:
+        for prefix in link.prefixes:
+            if ipaddress.ip_interface(host).ip in ipaddress.ip_network(prefix):
+                raise _wrong(
+                    text, f"host={host}: lies in prefix={prefix}, which is all the stack's"
+                )
 
 
 def _hosts(link: Link, own: list[_Own], given: list[str], text: str) -> list[str]:
