@@ -15,12 +15,10 @@ import select
 import sys
 import time
 
-from corten.core.frame import ReceiveBatch, TransmitBatch
+from corten.core.frame import BATCH_FRAMES, ReceiveBatch, TransmitBatch
 from corten.driver.device import Device, Wanted
 from corten.driver.driver import Driver
 from corten.driver.kind import open_device, open_queue
-
-_BURST = 64
 
 
 class Alone:
@@ -47,7 +45,7 @@ class Alone:
 def batches(length: int) -> list[TransmitBatch]:
     """A batch of no frame, of one, … of a burst."""
     made = []
-    for count in range(_BURST + 1):
+    for count in range(BATCH_FRAMES + 1):
         batch = TransmitBatch()
         for _ in range(count):
             batch.append(bytes(length))
@@ -90,8 +88,8 @@ def ask(name: str, length: int, outstanding: int, seconds: float) -> float:
     device, keeper = opened(name, "client")
     driver = driver_of(device, keeper, 10.0)
     requests, incoming = batches(length), ReceiveBatch()
-    for start in range(0, outstanding, _BURST):
-        driver.transmit(requests[min(_BURST, outstanding - start)])
+    for start in range(0, outstanding, BATCH_FRAMES):
+        driver.transmit(requests[min(BATCH_FRAMES, outstanding - start)])
     count, started = 0, time.monotonic()
     while time.monotonic() - started < seconds:
         for _ in range(1000):
