@@ -17,6 +17,7 @@ from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.neighbour_table import NeighbourTable
 from cython.cimports.corten.ip.probation import Claim, Duplicates
 from cython.cimports.corten.ip.steering import Steering
+from cython.cimports.corten.wire.address import is_host_v4
 from cython.cimports.corten.wire.address_field import in_prefix, is_link_local_v6, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, is_source_v6
@@ -29,8 +30,8 @@ if not cython.compiled:
     HOP_LIMIT = 64  # RFC 1700, until a router says another (RFC 4861 6.3.2)
     ALL_NODES_LOW = 1
     V4_LEN = 96  # of the prefix that every IPv4 address has here
-    SHORTEST_V4 = 8  # of a prefix that is ours as a whole: no class of addresses is wider …
-    SHORTEST_V6 = 16  # … and none of ::/8, ff00::/8, fe80::/10 hides in one
+    SHORTEST_V4 = 8  # of a prefix that is ours as a whole: 0/8, 127/8, 224/3 do not hide in one …
+    SHORTEST_V6 = 16  # … nor do ::/16, fe80::/10, ff00::/8
     SOLICITED_NODE = 0x1FF  # ff02::1:ffXX:XXXX: the low half without its last 24 bits
 
 
@@ -190,8 +191,10 @@ class Interface:
             address = Address(text)
         except ValueError as error:
             raise CortenError(f"address={text}: {error}") from None
-        if self.holds(address.high, address.low):
-            raise CortenError(f"address={text}: lies in a prefix= of this link")
+        prefix: Address
+        for prefix in self.prefixes:
+            if _overlap(address, prefix):
+                raise CortenError(f"address={text}: its subnet overlaps a prefix= of this link")
         if is_v4(address.high, address.low):
             return address
         if self.mtu < IPV6_MTU_MIN:
@@ -213,12 +216,12 @@ class Interface:
         v4: cython.bint = is_v4(prefix.high, prefix.low)
         if prefix.prefix_len < (V4_LEN + SHORTEST_V4 if v4 else SHORTEST_V6):
             raise CortenError(f"prefix={text}: wider than one host can have")
+        if not _is_unicast(prefix):
+            raise CortenError(f"prefix={text}: not addresses that a host can have")
         has_own: bool = False
         address: Address
-        for address in self.addresses:
-            if address.contains(prefix.high, prefix.low) or prefix.contains(
-                address.high, address.low
-            ):
+        for address in self.addresses + self.tentative:
+            if _overlap(address, prefix):
                 raise CortenError(f"prefix={text}: overlaps {address.text()}'s subnet of the link")
             has_own = has_own or is_v4(address.high, address.low) == v4
         if not has_own:
@@ -367,3 +370,18 @@ class Interface:
         if self.hops.on_link(high, low):
             return True
         return is_link_local_v6(high) and self.has_v6()
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    """Whether two networks have an address in common: then one holds the other."""
+    return one.contains(other.high, other.low) or other.contains(one.high, one.low)
+
+
+def _is_unicast(prefix: Address) -> bool:
+    """Whether others may send to the addresses of a prefix, which is no wider than SHORTEST_V4 or
+    SHORTEST_V6 (RFC 1122 3.2.1.3, RFC 4291 2.4)."""
+    if is_v4(prefix.high, prefix.low):
+        return is_host_v4(cython.cast(cython.uint, prefix.low & U32))
+    if prefix.high >> 48 == 0 or is_link_local_v6(prefix.high):
+        return False
+    return is_source_v6(prefix.high, prefix.low)

@@ -65,6 +65,15 @@ def test_prefixes() -> None:
         ("prefix=10.9.0.0/16,prefix=10.9.0.0/16", "is given twice"),
         ("prefix=10.0.0.0/8", "overlaps the subnet of address=10.0.2.2/24"),
         ("prefix=fd09::/64", "an IPv6 address= is needed beside it"),
+        ("prefix=16.0.0.0/4", "is wider than one host can have"),
+        ("prefix=fd00::/8", "is wider than one host can have"),
+        ("prefix=0.1.0.0/16", "holds addresses that no host can have"),
+        ("prefix=127.0.0.0/8", "holds addresses that no host can have"),
+        ("prefix=224.0.0.0/8", "holds addresses that no host can have"),
+        ("prefix=240.0.0.0/8", "holds addresses that no host can have"),
+        ("prefix=::/64", "holds addresses that no host can have"),
+        ("prefix=fe80::/64", "holds addresses that no host can have"),
+        ("prefix=ff05::/64", "holds addresses that no host can have"),
     ],
 )
 def test_a_prefix_that_cannot_be_is_refused(options: str, words: str) -> None:
