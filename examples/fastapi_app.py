@@ -1,47 +1,75 @@
-"""FastAPI on Corten's own TCP/IP: nothing in this file knows of it.
+"""FastAPI on the stack, two ways.
 
-    corten asgi fastapi_app:app --app-dir examples --link tap:corten0,address=10.0.2.2/24
+    corten asgi fastapi_app:app --app-dir examples --port 80 --link tap,address=10.0.2.2/24
+    python examples/fastapi_app.py tap,address=10.0.2.2/24
+    curl http://10.0.2.2/hello/Ada
 
-needs root for the TAP device, and `pip install fastapi 'uvicorn[standard]'`. Give the kernel's side
-an address (`host=10.0.2.1/24` in the link), then `curl http://10.0.2.2/notes/1`.
+In a checkout that is built but not installed, put PYTHONPATH=. before the second. It needs fastapi
+and uvicorn; a new TAP needs root, or a network namespace.
+
+The application knows nothing of Corten. `corten asgi` is the way for a service: several workers,
+dead ones started again, `corten ctl`. The second way is for a program that has an application among
+other things: uvicorn's server is one coroutine of a loop with links, so a task beside it (here a
+clock) may open connections of the stack, read files, or have sockets of the kernel's.
 """
 
 from __future__ import annotations
 
-from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel
+import asyncio
+import sys
+import time
+from typing import Any
 
-app = FastAPI(title="Notes")
-notes: dict[int, str] = {1: "Corten is a steel that rusts once and then never again."}
+import uvicorn
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 
+import corten
+import corten.aio
 
-class Note(BaseModel):
-    """What is written down."""
-
-    text: str
-
-
-@app.get("/notes/{number}")
-async def read(number: int) -> Note:
-    """One note."""
-    if number not in notes:
-        raise HTTPException(404, "no such note")
-    return Note(text=notes[number])
+app = FastAPI(title="Corten")
+started = time.monotonic()
+clock = {"ticks": 0}  # of the task beside it
 
 
-@app.put("/notes/{number}")
-async def write(number: int, note: Note) -> Note:
-    """Write one, or write it anew. Each worker has notes of its own: this is an example."""
-    notes[number] = note.text
-    return note
+@app.get("/hello/{name}")
+async def hello(name: str, request: Request) -> dict[str, Any]:
+    assert request.client is not None
+    return {"hello": name, "you": request.client.host}
 
 
-@app.websocket("/echo")
-async def echo(socket: WebSocket) -> None:
-    """Say what is said."""
+@app.get("/uptime")
+async def uptime() -> dict[str, float]:
+    return {"seconds": round(time.monotonic() - started, 3), **clock}
+
+
+@app.websocket("/talk")
+async def talk(socket: WebSocket) -> None:
     await socket.accept()
     try:
         while True:
-            await socket.send_text(await socket.receive_text())
-    except WebSocketDisconnect:
-        return
+            await socket.send_text((await socket.receive_text()).upper())
+    except WebSocketDisconnect:  # silent: that is how it ends
+        pass
+
+
+async def tick() -> None:
+    while True:
+        await asyncio.sleep(0.1)
+        clock["ticks"] += 1
+
+
+async def main() -> None:
+    config = uvicorn.Config(app, host="0.0.0.0", port=80, log_level="warning")  # every own address
+    ticking = asyncio.create_task(tick())
+    await uvicorn.Server(config).serve()  # until SIGINT or SIGTERM
+    ticking.cancel()
+
+
+if __name__ == "__main__":
+    try:
+        corten.aio.run(main(), links=sys.argv[1:], uvloop=None)
+    except corten.CortenError as error:
+        print(f"fastapi_app: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:  # silent: it is how one ends it
+        pass

@@ -1,90 +1,139 @@
-"""A honeypot: one process is every address of a network, and writes down who asks what of which.
+"""An HTTP honeypot at every address of a /16: who asks what of which address, as lines of JSON.
 
-    python examples/honeypot.py 10.66.0.0/16 --link tap:corten0,address=10.0.2.2/24,host=10.0.2.1/24
+    python examples/honeypot.py --link tap:trap0,address=10.0.2.2/24,prefix=10.9.0.0/16
+    ip route add 10.9.0.0/16 via 10.0.2.2       # on whoever shall reach it; here it is this machine
+    curl -i http://10.9.77.5/login              # any of 65,536 addresses
 
-On the machine that leads to it, `ip route add 10.66.0.0/16 via 10.0.2.2`, then `curl
-http://10.66.123.45/admin`. Each request is a line of JSON on standard output. Every address keeps
-its own face, a server's name and a page, so that a scan of the network does not find one machine
-65,536 times. In a checkout that is built but not installed, put PYTHONPATH=. before it.
+In a checkout that is built but not installed, put PYTHONPATH=. before it. A new TAP needs root, or
+a network namespace (`unshare -Urn`). On a network: `packet:eth1,…`, and the route on its router.
+
+Each address is some server: which one follows from the address and --key alone, so it is the same
+tomorrow, and nothing is kept for those that nobody asks. On standard output stand
+
+    {"ready": ["10.0.2.2"]}
+    {"time": "2027-01-31T12:00:00Z", "from": "10.0.2.1", "port": 40112, "to": "10.9.77.5", "at": 80,
+     "plays": "nginx/1.18.0", "asked": "GET /login HTTP/1.1", "fields": ["Host: 10.9.77.5", …]}
+
+and for what is no HTTP "sent" instead of the last two, its first octets as Latin-1.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import os
+import re
 import sys
 import time
-import zlib
 from email.utils import formatdate
+from functools import partial
 
 import corten
 
-HEAD_MAX = 8192  # octets of a request that are kept
-IDLE_SECONDS = 30
-FACES = [  # what the machines of a network call themselves: (Server, title of the page)
-    ("nginx/1.18.0 (Ubuntu)", "Welcome to nginx!"),
-    ("Apache/2.4.41 (Ubuntu)", "Apache2 Ubuntu Default Page: It works"),
-    ("lighttpd/1.4.55", "Router login"),
-    ("Microsoft-IIS/10.0", "IIS Windows Server"),
-    ("mini_httpd/1.30", "Network camera"),
-]
+HEAD_MAX = 8192  # octets of a request that are read and written down
+IDLE_SECONDS = 20
+LIKE_HTTP = re.compile(rb"[A-Z]{1,16}(?: |\Z)")  # what may still become a request
+FACES = (  # Server, the page at /
+    ("nginx/1.18.0", "<h1>Welcome to nginx!</h1>"),
+    ("Apache/2.4.41 (Ubuntu)", "<h1>It works!</h1>"),
+    ("Microsoft-IIS/10.0", "<title>IIS Windows Server</title>"),
+    ("lighttpd/1.4.55", "<title>Router setup</title><a href=/login>Login</a>"),
+    ("GoAhead-Webs", "<title>Network camera</title><a href=/login>Sign in</a>"),
+)
 
 
-def face_of(address: str) -> tuple[str, str]:
-    """Which of them an address is: the same one each time."""
-    return FACES[zlib.crc32(address.encode()) % len(FACES)]
+def face(address: str, key: bytes) -> tuple[str, str]:
+    """What an address pretends to be."""
+    digest = hashlib.blake2s(address.encode(), key=key).digest()
+    return FACES[digest[0] % len(FACES)]
+
+
+def reply(server: str, page: str, head: bytes) -> bytes:
+    """What a server that has `page` at / says to a request."""
+    method, _, rest = head.partition(b" ")
+    path = rest.partition(b" ")[0]
+    if method not in (b"GET", b"HEAD", b"POST") or not path.startswith(b"/"):
+        status, page = "400 Bad Request", "<h1>Bad Request</h1>"
+    elif path.startswith((b"/login", b"/admin")):
+        status, page = "401 Unauthorized", "<h1>Unauthorized</h1>"
+    elif path == b"/":
+        status = "200 OK"
+    else:
+        status, page = "404 Not Found", "<h1>Not Found</h1>"
+    fields = [f"HTTP/1.1 {status}", f"Date: {formatdate(usegmt=True)}", f"Server: {server}"]
+    if status.startswith("401"):
+        fields.append('WWW-Authenticate: Basic realm="login"')
+    fields += ["Content-Type: text/html", f"Content-Length: {len(page)}", "Connection: close"]
+    text = "\r\n".join(fields) + "\r\n\r\n" + ("" if method == b"HEAD" else page)
+    return text.encode()
+
+
+def write_down(**what: object) -> None:
+    """A line in one call, so that those of several workers do not mix."""
+    os.write(1, json.dumps(what).encode() + b"\n")
 
 
 class Trap(corten.Handler):
-    """One connection to one of the addresses."""
+    """One connection, one request."""
 
-    def __init__(self) -> None:
-        self.request = b""
+    def __init__(self, key: bytes) -> None:
+        self.key, self.text = key, b""
+        self.ends: dict[str, object] | None = None  # None: it has been written down
 
     def on_open(self, connection: corten.Connection) -> None:
+        (source, port), (address, at) = connection.peer, connection.local
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.ends = {"time": now, "from": source, "port": port, "to": address, "at": at}
+        self.server, self.page = face(address, self.key)
+        self.ends["plays"] = self.server
         connection.set_timeout(IDLE_SECONDS)
 
     def on_data(self, connection: corten.Connection, data: bytes) -> None:
-        self.request += data
-        if b"\r\n\r\n" in self.request or len(self.request) > HEAD_MAX:
-            self.note(connection)
-            connection.send(self.reply(connection.local[0]))
+        if self.ends is None:
+            return  # it has its answer
+        self.text += data[: HEAD_MAX - len(self.text)]
+        head, is_whole, _ = self.text.partition(b"\r\n\r\n")
+        if is_whole or len(self.text) == HEAD_MAX or not LIKE_HTTP.match(head):
+            self.write_down()
+            connection.send(reply(self.server, self.page, head))
             connection.close()
 
-    def on_timeout(self, connection: corten.Connection) -> None:
-        self.note(connection)  # who says nothing is of interest, too
+    def on_eof(self, connection: corten.Connection) -> None:
         connection.close()
 
-    def note(self, connection: corten.Connection) -> None:
-        lines = self.request[:HEAD_MAX].decode("latin-1").split("\r\n")
-        found = {"at": round(time.time(), 3), "from": connection.peer[0], "to": connection.local[0]}
-        fields = [line for line in lines[1:] if line]
-        print(json.dumps({**found, "request": lines[0], "fields": fields}), flush=True)
+    def on_close(self, connection: corten.Connection, error: Exception | None) -> None:
+        self.write_down()  # who came and did not ask is worth a line too
 
-    def reply(self, address: str) -> bytes:
-        server, title = face_of(address)
-        page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
-        fields = f"Date: {formatdate(usegmt=True)}\r\nServer: {server}\r\nConnection: close\r\n"
-        length = f"Content-Type: text/html\r\nContent-Length: {len(page)}\r\n"
-        return f"HTTP/1.1 200 OK\r\n{fields}{length}\r\n{page}".encode()
+    def write_down(self) -> None:
+        ends, self.ends = self.ends, None
+        if ends is None:
+            return
+        head, is_whole, _ = self.text.partition(b"\r\n\r\n")
+        if is_whole:
+            asked, *fields = head.decode("latin-1").split("\r\n")
+            write_down(**ends, asked=asked, fields=fields)
+        else:
+            write_down(**ends, sent=self.text.decode("latin-1"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="An HTTP honeypot on a whole network.")
-    parser.add_argument("prefix", help="all of whose addresses are ours, as 10.66.0.0/16")
-    parser.add_argument("--link", required=True, help="as for corten httpd")
-    parser.add_argument("--port", type=int, default=80)
+    parser = argparse.ArgumentParser(description="An HTTP honeypot at a whole prefix.")
+    parser.add_argument("port", type=int, nargs="*", default=[80])
+    parser.add_argument("--link", action="append", help="as for corten httpd", required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--key", default="", help="what decides which address plays what")
     asked = parser.parse_args()
+    make = partial(Trap, asked.key.encode()[:32])
 
     def ready(addresses: list[str]) -> None:
-        print(json.dumps({"ready": asked.prefix, "link": addresses}), flush=True)
+        write_down(ready=addresses)
 
     try:
-        link = f"{asked.link},prefix={asked.prefix}"
-        corten.serve({asked.port: Trap}, [link], asked.workers, ready=ready)
+        corten.serve(dict.fromkeys(asked.port, make), asked.link, asked.workers, ready=ready)
     except corten.CortenError as error:
-        sys.exit(f"honeypot: {error}")
+        print(f"honeypot: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

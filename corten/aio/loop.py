@@ -30,6 +30,7 @@ from corten.aio.sendfile import send_file
 from corten.aio.transport import StreamTransport
 from corten.endpoint.error import CortenError
 from corten.worker.alone import Alone
+from corten.worker.node import Node
 
 T = TypeVar("T")
 
@@ -40,11 +41,11 @@ class Mixin:
     """What a loop does otherwise, once it has a Network."""
 
     network: Network | None = None
-    _alone: Alone | None = None
+    _alone: Alone | Node | None = None
     _opened: Any = None  # socket: the transport that waits beside it
 
-    def use(self, network: Network, alone: Alone | None = None) -> None:
-        """Let addresses decide from here on. `alone`: what to close with the loop."""
+    def use(self, network: Network, alone: Alone | Node | None = None) -> None:
+        """Let addresses decide from here on. `alone`: what to close with the loop, `network` is."""
         self.network = network
         self._alone = alone
         self._opened = weakref.WeakKeyDictionary()
@@ -248,5 +249,9 @@ def run(
 ) -> T:
     """As asyncio.run, on a loop of `new_event_loop`."""
     factory: Callable[[], Any] = partial(new_event_loop, links, **options)
-    with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
+            return runner.run(main)
+    except CortenError:
+        main.close()  # where there could be no loop, nobody has begun it
+        raise

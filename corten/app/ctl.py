@@ -246,7 +246,8 @@ def _duration(seconds: float) -> str:
 def _show_link(link: dict[str, Any]) -> None:
     name = f"{link['driver']}:{link['name']}" if link["name"] else link["driver"]
     workers = ", ".join(str(index) for index in link["workers"])
-    print(f"link {name}: {', '.join(link['addresses']) or 'no address yet'}", end="")
+    ours = [*link["addresses"], *link.get("prefixes", ())]
+    print(f"link {name}: {', '.join(ours) or 'no address yet'}", end="")
     print(f"; queues {link['queues']}, workers {workers}" if link["queues"] else "")
     for index, (received, transmitted, dropped) in sorted(link.get("figures", {}).items()):
         print(f"    worker {index}: {received} in, {transmitted} out, {dropped} dropped")

@@ -37,6 +37,7 @@ class Wanted:
     vlan: int = 0  # the tag of the stack's frames; 0: they have none
     asks_host: bool = False  # whether `hosts` were asked for, or are what is usual
     mac: str = ""  # the station's hardware address, if the link says one
+    prefixes: list[str] = field(default_factory=list)  # the stack's as a whole, beside `ours`
 
 
 @dataclass

@@ -28,7 +28,7 @@ class Kind:
     needs_name: bool = False  # whether there is nothing to make where none is named
     is_ethernet: bool = True  # whether frames have a link header
     has_stations: bool = True  # whether others share it, and the stack must find out who is where
-    takes_all: bool = True  # whether a prefix may be ours: no filter names each of our addresses
+    takes_all: bool = True  # whether what is for any address comes in: a prefix may be ours
     hears_all: bool = True  # whether it gets what is for all hosts: DHCP, router advertisements
     has_host: bool = False  # whether the kernel's side of it is given an address
     mtu: int = 0  # when nothing is said; 0: the device's own
@@ -66,7 +66,6 @@ KINDS: dict[str, Kind] = {
         "packet_device",
         "packet",
         needs_name=True,
-        takes_all=False,
         options={
             "silence": choice("auto", "on", "off"),
             "qdisc": choice("on", "bypass"),

@@ -4,8 +4,9 @@ Run by path, never imported by corten: pyroute2 stays out of every other process
 what differs, so that a device prepared by somebody with the rights needs none from us.
 
 Request: name; queues, how many we hold; host, the addresses that the host's side shall have; ours,
-addresses that must not be the host's; mtu; queue_len; remove, addresses to take away instead.
-Or refuse alone: addresses that must not be the host's, where nothing is to be set up.
+addresses that must not be the host's; whole, prefixes that it must have none of; mtu; queue_len;
+remove, addresses to take away instead.
+Or refuse, and whole: addresses and prefixes as above, where nothing is to be set up.
 Answer: {"undo": request or null} or {"error": one line}.
 """
 
@@ -29,8 +30,7 @@ def configure(ip: Any, request: dict[str, Any]) -> dict[str, Any] | None:
     """Bring the device to what `request` says; the request that takes back what was added."""
     if "refuse" in request:
         present = _addresses(ip)
-        for text in request["refuse"]:
-            _refuse_taken(present, ipaddress.ip_interface(text).ip)
+        _refuse_taken(present, request["refuse"], request.get("whole", []))
         return None
     name = request["name"]
     index = ip.link_lookup(ifname=name)[0]
@@ -43,8 +43,7 @@ def configure(ip: Any, request: dict[str, Any]) -> dict[str, Any] | None:
         return None
     present = _addresses(ip)
     wanted = [ipaddress.ip_interface(text) for text in request["host"]]
-    for text in request["ours"]:
-        _refuse_taken(present, ipaddress.ip_interface(text).ip)
+    _refuse_taken(present, request["ours"], request.get("whole", []))
     for address in wanted:
         _refuse_overlap(present, name, address)
     link = ip.get_links(index)[0]
@@ -102,12 +101,21 @@ def _addresses(ip: Any) -> list[tuple[Any, str]]:
     return found
 
 
-def _refuse_taken(present: list[tuple[Any, str]], wanted: Any) -> None:
+def _refuse_taken(present: list[tuple[Any, str]], ours: list[str], whole: list[str]) -> None:
+    """No address of ours, nor any of a whole prefix, may be one of the host's."""
+    addresses = {ipaddress.ip_interface(text).ip for text in ours}
+    prefixes = [ipaddress.ip_network(text) for text in whole]
     for address, device in present:
-        if address.ip == wanted and not wanted.is_link_local:
+        ip = address.ip
+        if ip in addresses and not ip.is_link_local:
             raise RefusedError(
-                f"address {wanted} is in use: it is this host's own, on {device}; choose another"
+                f"address {ip} is in use: it is this host's own, on {device}; choose another"
             )
+        for prefix in prefixes:
+            if ip in prefix:
+                raise RefusedError(
+                    f"prefix {prefix} has {ip} in it, this host's own, on {device}; choose another"
+                )
 
 
 def _refuse_overlap(present: list[tuple[Any, str]], name: str, wanted: Any) -> None:

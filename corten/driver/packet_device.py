@@ -129,7 +129,7 @@ def open_device(wanted: Wanted) -> PacketDevice:
         sockets.extend(_open_socket(wanted.name) for _ in range(wanted.queues))
         mtu, mac = _look_at(sockets[0], wanted)
         if wanted.ours:
-            configure({"refuse": wanted.ours})
+            configure({"refuse": wanted.ours, "whole": wanted.prefixes})
         rings = _sizes(mtu, wanted.offload, wanted.options.get("ring", RING_MIB))
         for end in sockets:
             _prepare(end, wanted, rings)
@@ -318,7 +318,7 @@ def _silence(wanted: Wanted) -> int:
     if how == "off" or not wanted.ours:  # of addresses that are learnt later nothing is known
         return -1
     try:
-        return silence.attach(socket.if_nametoindex(wanted.name), wanted.ours)
+        return silence.attach(socket.if_nametoindex(wanted.name), wanted.ours, wanted.prefixes)
     except (OSError, CortenError) as error:
         why = getattr(error, "strerror", None) or str(error)
         if how == "on":
@@ -330,7 +330,7 @@ def _silence(wanted: Wanted) -> int:
         logger.warning(
             "link packet:%s: this kernel forwards, and cannot be kept from what is for %s (%s)",
             wanted.name,
-            ", ".join(wanted.ours) or "us",
+            ", ".join(wanted.ours + wanted.prefixes),
             why,
         )
     return -1

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from corten.driver.bpf import BPF_TCX_INGRESS, SCHED_CLS, Assembly, attach_link, load_program
 
@@ -23,11 +24,13 @@ _DROP = 2
 _NEXT = -1  # whatever else hangs there has its turn
 
 
-def program(addresses: Iterable[str]) -> Assembly:
-    """Drop ARP that asks for, and IP that goes to, one of the addresses ("10.0.2.2/24")."""
-    ours = [ipaddress.ip_interface(text).ip for text in addresses]
-    four = [int(ip) for ip in ours if ip.version == 4]
-    six = [int(ip) for ip in ours if ip.version == 6]
+def program(addresses: Iterable[str], prefixes: Iterable[str] = ()) -> Assembly:
+    """Drop ARP that asks for, and IP that goes to, one of the addresses ("10.0.2.2/24") or any of a
+    prefix ("10.9.0.0/16")."""
+    ours: list[Any] = [ipaddress.ip_network(ipaddress.ip_interface(text).ip) for text in addresses]
+    ours += [ipaddress.ip_network(text) for text in prefixes]
+    four = [network for network in ours if network.version == 4]
+    six = [network for network in ours if network.version == 6]
     code = Assembly()
     code.combine("mov", 6, 1)
     code.load_packet(_TYPE_AT, 2)
@@ -37,17 +40,12 @@ def program(addresses: Iterable[str]) -> Assembly:
     code.jump("next")
     for label, at in (("ipv4", _DESTINATION_AT), ("arp", _ARP_TARGET_AT)):
         code.label(label)
-        code.load_packet(at, 4)
-        for number in four:
-            code.jump_if("eq", 0, number, "drop")
+        for i, network in enumerate(four):
+            _drop_if_in(code, network, at, f"{label} not {i}")
         code.jump("next")
     code.label("ipv6")
-    for i, number in enumerate(six):
-        for word in range(4):
-            code.load_packet(_DESTINATION_V6_AT + 4 * word, 4)
-            code.jump_if("ne", 0, number >> (96 - 32 * word) & 0xFFFF_FFFF, f"not {i}")
-        code.jump("drop")
-        code.label(f"not {i}")
+    for i, network in enumerate(six):
+        _drop_if_in(code, network, _DESTINATION_V6_AT, f"not {i}")
     code.label("next")
     code.set("mov", 0, _NEXT)
     code.leave()
@@ -57,15 +55,31 @@ def program(addresses: Iterable[str]) -> Assembly:
     return code
 
 
-def load(addresses: Iterable[str]) -> int:
+def _drop_if_in(code: Assembly, network: Any, at: int, label: str) -> None:
+    """Word by word, as many bits as the network has; on to `label` where one differs."""
+    number, bits = int(network.network_address), network.prefixlen
+    for word in range(0, bits, 32):
+        beyond = max(0, word + 32 - bits)  # bits of this word that may be anything
+        code.load_packet(at + word // 8, 4)
+        if beyond:
+            code.set("rsh", 0, beyond)
+        wanted = number >> (network.max_prefixlen - 32 - word) & 0xFFFF_FFFF
+        code.jump_if("ne", 0, wanted >> beyond, label)
+    code.jump("drop")
+    code.label(label)
+
+
+def load(addresses: Iterable[str], prefixes: Iterable[str] = ()) -> int:
     """The program's descriptor; of one address at the least. OSError where it may not be;
     CortenError on an unknown machine."""
-    return load_program(SCHED_CLS, program(addresses), "corten_silence", attach=BPF_TCX_INGRESS)
+    return load_program(
+        SCHED_CLS, program(addresses, prefixes), "corten_silence", attach=BPF_TCX_INGRESS
+    )
 
 
-def attach(index: int, addresses: Iterable[str]) -> int:
+def attach(index: int, addresses: Iterable[str], prefixes: Iterable[str] = ()) -> int:
     """Hang it on the device of that index: a descriptor with which it goes. Errors as `load`."""
-    fd = load(addresses)
+    fd = load(addresses, prefixes)
     try:
         return attach_link(fd, index, BPF_TCX_INGRESS)
     finally:

@@ -145,6 +145,7 @@ def open_device(wanted: Wanted) -> TapDevice:
                 "queues": wanted.queues,
                 "host": wanted.hosts,
                 "ours": wanted.ours,
+                "whole": wanted.prefixes,
                 "mtu": mtu,
                 "queue_len": QUEUE_LEN,
             }
@@ -177,6 +178,7 @@ def _open_macvtap(wanted: Wanted, node: macvtap.Node) -> TapDevice:
                 "queues": wanted.queues,
                 "host": [],
                 "ours": wanted.ours,
+                "whole": wanted.prefixes,
                 "mtu": mtu,
                 "queue_len": QUEUE_LEN,
             }

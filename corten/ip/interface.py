@@ -17,7 +17,6 @@ from cython.cimports.corten.ip.neighbour import Neighbour
 from cython.cimports.corten.ip.neighbour_table import NeighbourTable
 from cython.cimports.corten.ip.probation import Claim, Duplicates
 from cython.cimports.corten.ip.steering import Steering
-from cython.cimports.corten.wire.address import is_host_v4
 from cython.cimports.corten.wire.address_field import in_prefix, is_link_local_v6, is_v4
 from cython.cimports.corten.wire.ethernet import ETHERNET_LEN, emit_ethernet
 from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, is_source_v6
@@ -207,7 +206,8 @@ class Interface:
         """A prefix ("10.9.0.0/16") that is to be ours as a whole. CortenError for what cannot be.
 
         It must lie beside the link's subnets: others have addresses there. And the link needs an
-        address of its own in the family: neighbours are asked from it.
+        address of its own in the family: neighbours are asked from it. Link-local addresses, groups
+        and the loopback's cannot be had by the prefix.
         """
         try:
             prefix = Address(text)
@@ -216,8 +216,17 @@ class Interface:
         v4: cython.bint = is_v4(prefix.high, prefix.low)
         if prefix.prefix_len < (V4_LEN + SHORTEST_V4 if v4 else SHORTEST_V6):
             raise CortenError(f"prefix={text}: wider than one host can have")
-        if not _is_unicast(prefix):
-            raise CortenError(f"prefix={text}: not addresses that a host can have")
+        octets = prefix.octets
+        whole: Any = int.from_bytes(octets, "big")
+        beyond: Any = 128 - prefix.prefix_len  # no C number: it shifts by more than 63 bits
+        if whole >> beyond << beyond != whole:
+            raise CortenError(f"prefix={text}: there are bits behind its length")
+        if (
+            octets[12] in (0, 127) or octets[12] >= 224 or octets[12:14] == b"\xa9\xfe"
+            if v4
+            else octets[0] == 0xFF or octets[:2] == bytes(2) or is_link_local_v6(prefix.high)
+        ):
+            raise CortenError(f"prefix={text}: has no addresses that a host can have")
         has_own: bool = False
         address: Address
         for address in self.addresses + self.tentative:
@@ -318,7 +327,7 @@ class Interface:
         for address in self.addresses:
             if address.low == low and address.high == high:
                 return True
-        return self.holds(high, low)
+        return len(self.prefixes) != 0 and self.holds(high, low)
 
     @cython.ccall
     def holds(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
@@ -375,13 +384,3 @@ class Interface:
 def _overlap(one: Address, other: Address) -> bool:
     """Whether two networks have an address in common: then one holds the other."""
     return one.contains(other.high, other.low) or other.contains(one.high, one.low)
-
-
-def _is_unicast(prefix: Address) -> bool:
-    """Whether others may send to the addresses of a prefix, which is no wider than SHORTEST_V4 or
-    SHORTEST_V6 (RFC 1122 3.2.1.3, RFC 4291 2.4)."""
-    if is_v4(prefix.high, prefix.low):
-        return is_host_v4(cython.cast(cython.uint, prefix.low & U32))
-    if prefix.high >> 48 == 0 or is_link_local_v6(prefix.high):
-        return False
-    return is_source_v6(prefix.high, prefix.low)

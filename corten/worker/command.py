@@ -430,6 +430,7 @@ def _link_of(
         "mac": held.mac,
         "mtu": held.device.mtu,
         "addresses": addresses,
+        "prefixes": held.link.prefixes,
         "gateways": held.link.gateways,
         "queues": len(workers),
         "workers": workers,

@@ -63,6 +63,7 @@ class GroupLinks:
                 vlan=link.vlan,
                 mac=link.mac,
                 asks_host=link.asks_host,
+                prefixes=link.prefixes,
             )
         )
         mac = link.mac or device.mac or link.made_mac()

@@ -219,7 +219,7 @@ def _prefix(link: Link, value: str) -> None:
     first, shortest = network.network_address, 8 if network.version == 4 else 16
     if network.prefixlen < shortest:
         raise ValueError("is wider than one host can have")
-    special = first.is_reserved if network.version == 4 else first.is_link_local
+    special = first.is_link_local or (network.version == 4 and first.is_reserved)
     of_none = int(first) >> (first.max_prefixlen - shortest) == 0  # 0/8, ::/16
     if special or of_none or first.is_loopback or first.is_multicast:
         raise ValueError("holds addresses that no host can have")
@@ -393,6 +393,12 @@ def _complete(link: Link, hosts: list[str], text: str) -> None:
         link.offload = False  # what is done to a frame is done to one that a wire would carry
     link.asks_host = bool(hosts)
     link.hosts = _hosts(link, own, hosts, text)
+    for host in link.hosts:
+        for prefix in link.prefixes:
+            if ipaddress.ip_interface(host).ip in ipaddress.ip_network(prefix):
+                raise _wrong(
+                    text, f"host={host}: lies in prefix={prefix}, which is all the stack's"
+                )
 
 
 def _hosts(link: Link, own: list[_Own], given: list[str], text: str) -> list[str]:

@@ -25,6 +25,7 @@ from typing import Any
 from corten.driver.driver import Driver
 from corten.driver.pipe import Pipe
 from corten.endpoint.connection import Connection
+from corten.endpoint.error import CortenError
 from corten.endpoint.loop import TimerHandle
 from corten.tcp.config import Config
 from corten.worker.worker import Factory, Worker
@@ -77,8 +78,12 @@ class Node(Worker):
             ethernet=ethernet,
             **more,
         )
-        for prefix in prefixes:
-            self.stack.routes.add_prefix(interface, prefix)
+        try:
+            for prefix in prefixes:
+                self.stack.routes.add_prefix(interface, prefix)
+        except CortenError:
+            self.stack.remove_interface(interface)
+            raise
         self.add_link(driver, interface)
         return driver
 

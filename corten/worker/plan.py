@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass, field
 
@@ -91,6 +92,27 @@ def refuse_doubles(links: list[Link]) -> None:
             if ip in addresses and link.driver != "kernel":
                 raise CortenError(f"address {ip} is on two links: give each link its own")
             addresses.add(ip)
+    _refuse_shared_prefixes([link for link in links if link.driver != "kernel"])
+
+
+def _refuse_shared_prefixes(links: list[Link]) -> None:
+    """What is one link's as a whole cannot be another's in part."""
+    for link in links:
+        for text in link.prefixes:
+            prefix = ipaddress.ip_network(text)
+            for other in links:
+                if other is link:
+                    continue
+                held = [ipaddress.ip_interface(each).ip for each in other.addresses]
+                wide = [ipaddress.ip_network(each) for each in other.prefixes]
+                found = [str(ip) for ip in held if ip in prefix]
+                found += [
+                    str(each)
+                    for each in wide
+                    if each.version == prefix.version and prefix.overlaps(each)
+                ]
+                if found:
+                    raise CortenError(f"prefix {text} of one link has {found[0]} of another in it")
 
 
 def _ranges(cpus: list[int]) -> str:

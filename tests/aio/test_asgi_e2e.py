@@ -109,34 +109,6 @@ def test_http_streaming_websockets_and_lifespan(tmp_path: Path) -> None:
             assert out.read_bytes() == body.read_bytes()
 
 
-def test_the_example_of_fastapi() -> None:
-    pytest.importorskip("uvicorn")
-    pytest.importorskip("fastapi")
-    pytest.importorskip("websockets")
-    code = """
-import asyncio, json, websockets
-async def main():
-    async with websockets.connect("ws://10.0.2.2:8000/echo") as socket:
-        await socket.send("hello")
-        print(json.dumps({"said": await socket.recv()}))
-asyncio.run(main())
-"""
-    url = "http://10.0.2.2:8000/notes"
-    json_type = ("-H", "Content-Type: application/json")
-    with namespace("asgi") as space, asgi(space, "--app-dir", "examples", app="fastapi_app:app"):
-        assert "rusts once" in run(space, "curl", "-sS", f"{url}/1")
-        assert "no such note" in run(space, "curl", "-sS", f"{url}/2")
-        put = ("-X", "PUT", *json_type, "-d", '{"text": "two"}')
-        assert run(space, "curl", "-sS", *put, f"{url}/2") == '{"text":"two"}'
-        assert run(space, "curl", "-sS", f"{url}/2") == '{"text":"two"}'
-        program = Program(space, "-c", code)
-        try:
-            assert program.wait_for("said") == "hello"
-            assert program.end() == 0
-        finally:
-            program.close()
-
-
 def test_websockets() -> None:
     pytest.importorskip("uvicorn")
     pytest.importorskip("websockets")

@@ -279,3 +279,15 @@ def test_links_that_cannot_be(links: list[str], what: str, monkeypatch: pytest.M
     monkeypatch.setenv(LINKS, " ".join(links))
     with pytest.raises(CortenError, match=what):
         corten.aio.new_event_loop()
+
+
+def test_what_was_to_run_is_not_left_behind() -> None:
+    """Where there can be no loop, nobody warns of a coroutine that was never awaited."""
+
+    async def main() -> None:
+        raise AssertionError("on which loop?")
+
+    coroutine = main()
+    with pytest.raises(CortenError, match="nonsense"):
+        corten.aio.run(coroutine, links=["nonsense"])
+    assert coroutine.cr_frame is None  # closed

@@ -28,6 +28,8 @@ def run(code: bytes, packet: bytes) -> int:
             registers[to] = registers[both >> 4]
         elif opcode == 0xB7:
             registers[to] = value
+        elif opcode == 0x77:
+            registers[to] >>= value
         elif opcode == 0x05:
             at += jump
         elif opcode in (0x16, 0x56):  # ==, != on 32 bits
@@ -77,3 +79,27 @@ def test_a_link_without_addresses_drops_nothing() -> None:
     code = program([]).octets()
     assert run(code, ipv4("10.9.0.2")) == run(code, arp("0.0.0.0")) == NEXT
     assert run(code, ipv6(bytes(16))) == NEXT
+
+
+@pytest.mark.parametrize(
+    ("packet", "result"),
+    [
+        (ipv4("10.9.0.0"), DROP),
+        (ipv4("10.9.255.255"), DROP),
+        (ipv4("10.8.255.255"), NEXT),
+        (ipv4("10.10.0.0"), NEXT),
+        (arp("10.9.7.7"), DROP),
+        (arp("10.10.7.7"), NEXT),
+        (ipv4("192.0.2.129"), DROP),
+        (ipv4("192.0.2.127"), NEXT),
+        (ipv4("10.0.0.2"), DROP),
+        (ipv4("10.0.0.3"), NEXT),
+        (ipv6(bytes.fromhex("fd0900000000000000000000ffff0002")), DROP),
+        (ipv6(bytes.fromhex("fd0900000000000100000000ffff0002")), NEXT),
+        (ipv6(bytes.fromhex("fd0afff0000000000000000000000002")), DROP),
+        (ipv6(bytes.fromhex("fd0affef000000000000000000000002")), NEXT),
+    ],
+)
+def test_so_is_what_is_for_a_prefix_of_ours(packet: bytes, result: int) -> None:
+    prefixes = ["10.9.0.0/16", "192.0.2.128/25", "fd09::/64", "fd0a:fff0::/28"]
+    assert run(program(["10.0.0.2/24"], prefixes).octets(), packet) == result

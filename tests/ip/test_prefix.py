@@ -15,6 +15,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
+from corten.endpoint.datagram import DatagramHandler, Endpoint
 from corten.endpoint.error import CortenError
 from corten.endpoint.handler import Handler
 from tests.stack.link import OURS, PEER, Link, arp
@@ -115,6 +116,17 @@ def test_a_listener_may_have_one_of_them_and_a_connection_come_from_one() -> Non
     assert [syn[IP].src for syn in link.breath()] == ["10.9.4.4", "10.0.0.2"]
 
 
+def test_a_datagram_is_answered_from_where_it_went() -> None:
+    class Mirror(DatagramHandler):
+        def on_datagram(self, endpoint: Endpoint, data: bytes, peer: tuple[str, int]) -> None:
+            endpoint.send(data, peer)
+
+    link = trap()
+    link.stack.bind(7, Mirror())
+    (answer,) = link.breath(to("10.9.8.7", UDP(sport=9, dport=7) / b"?"))
+    assert (answer[IP].src, answer[Raw].load) == ("10.9.8.7", b"?")
+
+
 def test_who_says_he_is_one_of_us_is_not_believed() -> None:
     link = trap()
     assert link.breath(to("10.0.0.2", TCP(dport=80, flags="S"), "10.9.0.9")) == []
@@ -157,13 +169,15 @@ def test_what_stands_on_it_ends_with_the_link() -> None:
         ("0.0.0.0/0", "wider"),
         ("::/0", "wider"),
         ("10.9.0.0", "prefix length"),
-        ("0.0.0.0/8", "that a host can have"),
-        ("127.1.0.0/16", "that a host can have"),
-        ("224.0.0.0/8", "that a host can have"),
-        ("255.255.0.0/16", "that a host can have"),
-        ("0:0:1::/48", "that a host can have"),
-        ("fe80::/16", "that a host can have"),
-        ("ff05::/64", "that a host can have"),
+        ("10.9.0.1/16", "bits behind"),
+        ("fd09::1/64", "bits behind"),
+        ("127.0.0.0/8", "no addresses that a host"),
+        ("0.0.0.0/8", "no addresses that a host"),
+        ("169.254.0.0/16", "no addresses that a host"),
+        ("224.0.0.0/8", "no addresses that a host"),
+        ("::/16", "no addresses that a host"),
+        ("fe80::/64", "no addresses that a host"),
+        ("ff02::/16", "no addresses that a host"),
     ],
 )
 def test_what_cannot_be_ours_is_refused(prefix: str, words: str) -> None:

@@ -248,3 +248,24 @@ def test_the_example_runs(tmp_path: Path) -> None:
     frames = [each.frame for each in read((tmp_path / "a.pcapng").read_bytes())]
     assert len(frames) >= 6
     assert any(b"Hello from the other end" in frame for frame in frames)
+
+
+def test_a_link_with_a_prefix_of_its_own() -> None:
+    one, two = Node(), Node()
+    near = Pipe(lambda packet: far.push(packet))
+    far = Pipe(near.push)
+    one.add(near, ["10.7.0.1/24"], gateway="10.7.0.2")
+    with pytest.raises(CortenError, match="overlaps"):
+        two.add(Pipe(near.push), ["10.8.0.2/24"], prefixes=["10.9.0.0/16", "10.8.0.0/16"])
+    assert two.stack.interfaces == []  # nothing is left of it
+    two.add(far, ["10.7.0.2/24"], prefixes=["10.9.0.0/16"])
+    two.listen(7, Echo)
+    askers = [Asker(address.encode()) for address in ("10.9.0.0", "10.9.4.5", "10.9.255.255")]
+    for asker in askers:
+        one.connect(asker.question.decode(), 7, lambda asker=asker: asker)  # type: ignore[misc]
+    while not all(asker.is_over for asker in askers):
+        one.turn()
+        two.turn()
+    assert [asker.answer for asker in askers] == [asker.question for asker in askers]
+    one.close()
+    two.close()

@@ -10,6 +10,9 @@ from corten.endpoint.error import CortenError
 from corten.worker.link import parse_link
 from corten.worker.plan import Group, plan
 
+TRAP = "tap:a,address=10.0.1.2/24,prefix=10.9.0.0/16"
+OTHER = "tap:b,address=10.0.2.2/24"
+
 
 @pytest.fixture(autouse=True)
 def processors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,11 +64,18 @@ def test_the_kernel_is_a_group_apart() -> None:
         (["tap,address=10.0.1.2/24,cpus=9"], {}, "choose from 0-2, 5"),
         (["tap:a,address=10.0.1.2/24", "tap:a,address=10.0.2.2/24"], {}, "two links are named a"),
         (["tap:a,address=10.0.1.2/24", "tap:b,address=10.0.1.2/16"], {}, "on two links"),
+        ([TRAP, "tap:b,address=10.9.7.2/24"], {}, "prefix 10.9.0.0/16 of one link has 10.9.7.2"),
+        ([TRAP, f"{OTHER},prefix=10.9.7.0/24"], {}, "of one link has 10.9.7.0/24 of another in it"),
     ],
 )
 def test_what_does_not_fit_together(links: list[str], options: dict[str, int], says: str) -> None:
     with pytest.raises(CortenError, match=says):
         groups(*links, **options)  # type: ignore[arg-type]
+
+
+def test_prefixes_beside_each_other_do_not_clash() -> None:
+    (group,) = groups(TRAP, f"{OTHER},address=fd00::2/64,prefix=10.10.0.0/16,prefix=fd09::/64")
+    assert group.addresses == ["10.0.1.2", "10.0.2.2", "fd00::2"]
 
 
 def test_unnamed_links_do_not_clash() -> None:
