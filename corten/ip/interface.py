@@ -29,8 +29,8 @@ if not cython.compiled:
     HOP_LIMIT = 64  # RFC 1700, until a router says another (RFC 4861 6.3.2)
     ALL_NODES_LOW = 1
     V4_LEN = 96  # of the prefix that every IPv4 address has here
-    SHORTEST_V4 = 8  # of a prefix that is ours as a whole: no class of addresses is wider …
-    SHORTEST_V6 = 16  # … and none of ::/8, ff00::/8, fe80::/10 hides in one
+    SHORTEST_V4 = 8  # of a prefix that is ours as a whole: 0/8, 127/8, 224/3 do not hide in one …
+    SHORTEST_V6 = 16  # … nor do ::/16, fe80::/10, ff00::/8
     SOLICITED_NODE = 0x1FF  # ff02::1:ffXX:XXXX: the low half without its last 24 bits
 
 
@@ -190,8 +190,10 @@ class Interface:
             address = Address(text)
         except ValueError as error:
             raise CortenError(f"address={text}: {error}") from None
-        if self.holds(address.high, address.low):
-            raise CortenError(f"address={text}: lies in a prefix= of this link")
+        prefix: Address
+        for prefix in self.prefixes:
+            if _overlap(address, prefix):
+                raise CortenError(f"address={text}: its subnet overlaps a prefix= of this link")
         if is_v4(address.high, address.low):
             return address
         if self.mtu < IPV6_MTU_MIN:
@@ -227,10 +229,8 @@ class Interface:
             raise CortenError(f"prefix={text}: has no addresses that a host can have")
         has_own: bool = False
         address: Address
-        for address in self.addresses:
-            if address.contains(prefix.high, prefix.low) or prefix.contains(
-                address.high, address.low
-            ):
+        for address in self.addresses + self.tentative:
+            if _overlap(address, prefix):
                 raise CortenError(f"prefix={text}: overlaps {address.text()}'s subnet of the link")
             has_own = has_own or is_v4(address.high, address.low) == v4
         if not has_own:
@@ -379,3 +379,8 @@ class Interface:
         if self.hops.on_link(high, low):
             return True
         return is_link_local_v6(high) and self.has_v6()
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    """Whether two networks have an address in common: then one holds the other."""
+    return one.contains(other.high, other.low) or other.contains(one.high, one.low)

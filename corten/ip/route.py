@@ -180,7 +180,7 @@ class RouteTable:
         other: Interface
         for other in self.interfaces:
             address: Address
-            for address in other.addresses + other.prefixes:
+            for address in other.addresses + other.tentative + other.prefixes:
                 if prefix.contains(address.high, address.low) or (
                     address in other.prefixes and address.contains(prefix.high, prefix.low)
                 ):

@@ -193,8 +193,17 @@ def test_another_links_addresses_are_its_own() -> None:
             link.stack.routes.add_prefix(other, prefix)
     with pytest.raises(CortenError, match="has this address already"):
         link.stack.add_address(other, "10.9.7.7/24")
-    with pytest.raises(CortenError, match="lies in a prefix"):
-        link.stack.add_address(link.interface, "10.9.7.7/24")
+    for address in ("10.9.7.7/24", "10.8.0.1/15"):
+        with pytest.raises(CortenError, match="overlaps a prefix"):
+            link.stack.add_address(link.interface, address)
+
+
+def test_an_address_that_is_still_tried_is_the_links_own() -> None:
+    link = Link(addresses=["fd00::2/64"], dad="on")
+    assert link.interface.addresses == []
+    link.stack.routes.add_prefix(link.interface, "fd09::/64")
+    with pytest.raises(CortenError, match="overlaps"):
+        link.stack.routes.add_prefix(link.interface, "fd00::/48")
 
 
 def test_a_link_needs_an_address_of_the_family() -> None:
