@@ -146,7 +146,7 @@ class Section:
             rows.append([server, *cells, f"{found['valid']} ({found['void']})"])
         names = (next(iter(summary), ""), self.ceiling, WIRE)
         rates = [summary.get(name, {}).get("per_busy", {}).get("median") for name in names]
-        remarks = "".join(f"* {each}\n\n" for each in bound_remarks(names, rates) if self.ceiling)
+        remarks = "".join(f"* {each}\n\n" for each in bound_remarks(names, rates))
         chart = f"![{self.name}]({CHARTS.name}/{self.name}.svg)"
         head = f"## {self.name}: {self.title}"
         return f"{head}\n\n{self.kept.origin()}\n\n{table(rows)}\n\n{remarks}{chart}\n"

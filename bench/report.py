@@ -96,7 +96,7 @@ def _client_remark(scenario: Scenario, summary: Summary) -> list[str]:
 def _bound_remark(scenario: Scenario, summary: Summary) -> list[str]:
     names = (scenario.servers[0], scenario.ceiling, WIRE)
     rates = [summary.median(name, "per_busy") for name in names]
-    return bound_remarks(names, rates) if scenario.ceiling else []
+    return bound_remarks(names, rates)
 
 
 def bound_remarks(names: Sequence[str], rates: Sequence[float | None]) -> list[str]:

@@ -23,14 +23,18 @@ from cython.cimports.corten.wire.ipv6 import IPV6_MTU_MIN, is_source_v6
 from cython.cimports.corten.wire.vlan import VID_MAX, VLAN_LEN, emit_vlan
 
 from corten.endpoint.error import CortenError
-from corten.wire.address import format_address, parse_address, parse_mac, parse_network
+from corten.wire.address import (
+    format_address,
+    holds_hosts,
+    is_too_wide,
+    parse_address,
+    parse_mac,
+    parse_network,
+)
 
 if not cython.compiled:
     HOP_LIMIT = 64  # RFC 1700, until a router says another (RFC 4861 6.3.2)
     ALL_NODES_LOW = 1
-    V4_LEN = 96  # of the prefix that every IPv4 address has here
-    SHORTEST_V4 = 8  # of a prefix that is ours as a whole: 0/8, 127/8, 224/3 do not hide in one …
-    SHORTEST_V6 = 16  # … nor do ::/16, fe80::/10, ff00::/8
     SOLICITED_NODE = 0x1FF  # ff02::1:ffXX:XXXX: the low half without its last 24 bits
 
 
@@ -214,18 +218,13 @@ class Interface:
         except ValueError as error:
             raise CortenError(f"prefix={text}: {error}") from None
         v4: cython.bint = is_v4(prefix.high, prefix.low)
-        if prefix.prefix_len < (V4_LEN + SHORTEST_V4 if v4 else SHORTEST_V6):
+        if is_too_wide(prefix.high, prefix.low, prefix.prefix_len):
             raise CortenError(f"prefix={text}: wider than one host can have")
-        octets = prefix.octets
-        whole: Any = int.from_bytes(octets, "big")
+        whole: Any = int.from_bytes(prefix.octets, "big")
         beyond: Any = 128 - prefix.prefix_len  # no C number: it shifts by more than 63 bits
         if whole >> beyond << beyond != whole:
             raise CortenError(f"prefix={text}: there are bits behind its length")
-        if (
-            octets[12] in (0, 127) or octets[12] >= 224 or octets[12:14] == b"\xa9\xfe"
-            if v4
-            else octets[0] == 0xFF or octets[:2] == bytes(2) or is_link_local_v6(prefix.high)
-        ):
+        if not holds_hosts(prefix.high, prefix.low):
             raise CortenError(f"prefix={text}: has no addresses that a host can have")
         has_own: bool = False
         address: Address

@@ -14,6 +14,8 @@ import cython
 
 _LOW_HALF = (1 << 64) - 1
 _MAPPED = 0xFFFF
+_SHORTEST_V4, _SHORTEST_V6 = 96 + 8, 16  # of 128: in these nothing hides that no host can have
+_LINK_LOCAL_V4, _LINK_LOCAL_V6 = 0xA9FE, 0x3FA  # 169.254/16 and fe80::/10 by their first bits
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _PREFIX_LEN = re.compile(r"0|[1-9][0-9]{0,2}")
 
@@ -69,3 +71,18 @@ def is_host_v4(v4: cython.uint) -> cython.bint:
     """
     network: cython.uint = v4 >> 24
     return 0 < network < 224 and network != 127
+
+
+def is_too_wide(high: int, low: int, prefix_len: int) -> bool:
+    """Whether a prefix, its length of 128 bits, is more than one host can have as a whole."""
+    v4 = high == 0 and low >> 32 == _MAPPED
+    return prefix_len < (_SHORTEST_V4 if v4 else _SHORTEST_V6)
+
+
+def holds_hosts(high: int, low: int) -> bool:
+    """Whether a prefix that is not too wide has addresses that can be routed to a host: of IPv4
+    those of `is_host_v4`, of IPv6 not ::/16 and ff00::/8; no link-local ones."""
+    if high == 0 and low >> 32 == _MAPPED:
+        v4 = low & 0xFFFF_FFFF
+        return bool(is_host_v4(v4)) and v4 >> 16 != _LINK_LOCAL_V4
+    return high >> 48 != 0 and high >> 56 != 0xFF and high >> 54 != _LINK_LOCAL_V6

@@ -10,6 +10,7 @@ from typing import Any
 
 from corten.driver.kind import KINDS
 from corten.endpoint.error import CortenError
+from corten.wire.address import holds_hosts, is_too_wide, parse_network
 from corten.worker.wrapping import WRAPPING, check, has_faults
 
 USAGE = (
@@ -216,12 +217,10 @@ def _prefix(link: Link, value: str) -> None:
         network = ipaddress.ip_network(value)
     except ValueError:
         raise ValueError("is no prefix, written A.B.0.0/16 or fd09::/64") from None
-    first, shortest = network.network_address, 8 if network.version == 4 else 16
-    if network.prefixlen < shortest:
+    high, low, prefix_len = parse_network(str(network))
+    if is_too_wide(high, low, prefix_len):
         raise ValueError("is wider than one host can have")
-    special = first.is_link_local or (network.version == 4 and first.is_reserved)
-    of_none = int(first) >> (first.max_prefixlen - shortest) == 0  # 0/8, ::/16
-    if special or of_none or first.is_loopback or first.is_multicast:
+    if not holds_hosts(high, low):
         raise ValueError("holds addresses that no host can have")
     if str(network) in link.prefixes:
         raise ValueError("is given twice")
