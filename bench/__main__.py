@@ -97,7 +97,14 @@ class Bench:
         body = os.path.join(root, next(iter(scenario.files), ""))
         load = scenario.load
         setting = Setting(
-            root, self.work, cores, load.close, body, scenario.application, load.connections
+            root,
+            self.work,
+            cores,
+            load.close,
+            body,
+            scenario.application,
+            load.connections,
+            scenario.apart,
         )
         with SERVERS[server](setting) as running:
             self._verify(running, scenario, root)

@@ -238,7 +238,8 @@ def connect(left: Namespace, right: Namespace, left_address: str, right_address:
 
 
 def steer(side: Namespace, device: str, core: int) -> None:
-    """Run what `device`, one end of a veth pair, receives in this namespace on `core` (RPS).
+    """Run what `device` receives in this namespace on `core` (RPS): one end of a veth pair, or a
+    TAP device of one queue.
 
     A NAPI thread pinned to the core would do it too, but a veth then queues no more than 256
     frames: a thousand clients overflow it, and the lost requests wait for a retransmission.

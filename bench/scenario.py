@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.asgi import BODY, JSON_BODY
 from bench.client import Load
@@ -25,6 +25,7 @@ class Scenario:
     ceiling: str = ""  # a server of which the others can only be a share: told beside the ratios
     application: str = "bench.asgi:application"  # of the ASGI servers
     others: list[str] = field(default_factory=list)  # who takes part only when named
+    apart: bool = False  # the client's TCP receives on the client's core, on every wire
 
 
 def _lines(count: int) -> bytes:
@@ -96,7 +97,21 @@ def scenarios(scripts: str = "") -> dict[str, Scenario]:
             )
         )
     found += _sizes(os.path.join(scripts, "pipeline.lua"))
+    found += [_apart(scenario) for scenario in found if scenario.name in _APART]
     return {scenario.name: scenario for scenario in found}
+
+
+def _apart(scenario: Scenario) -> Scenario:
+    """The same where each end receives on its own core, as two machines do."""
+    servers = [name for name in scenario.servers if name != "nginx-helped"]
+    return replace(
+        scenario,
+        name=f"{scenario.name}-apart",
+        title=f"{scenario.title}, each end receives on its own core",
+        servers=servers,
+        others=[],
+        apart=True,
+    )
 
 
 def _sizes(pipeline_script: str) -> list[Scenario]:
@@ -118,8 +133,10 @@ _OF_ASGI = {"plain": "a plain ASGI application", "fastapi": "FastAPI"}
 CONNECTIONS = (1, 10, 100, 1000, 10_000)
 _OF_SIZES = ("corten-tap", "corten-kernel", "nginx")
 _EACH = [*CONNECTIONS, "pipelined"]
+_APART = ("small", "pages", "close", "hello", "asgi-plain", "asgi-fastapi")
 GROUPS = {  # a name for several
     "asgi": ["asgi-plain", "asgi-fastapi"],
+    "apart": [f"{name}-apart" for name in _APART],
     "sizes": [f"{size}-{each}" for size in ("100b", "1k", "10k") for each in _EACH],
     "trials": ["latency", "bulk", "bulk-aio", "connections", "overload", "start", "packet"],
 }

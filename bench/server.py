@@ -6,9 +6,10 @@ received, softirq and all, on the core that *sent* it, so requests would be rece
 TCP on the client's core. Therefore receive steering (RPS) at the server's end of the pair brings
 them to the server's core (`namespace.steer`). Responses are received by the client's TCP on the
 server's core, on veth as on TAP (a write to a TAP device runs the kernel's receive path to its
-end); that is left as it is on both, so that it weighs on every server alike. `nginx-helped` is
-nginx without this: as fast as it gets with a part of its work on the client's core. Both are in
-the table.
+end); that is left as it is on both, so that it weighs on every server alike. The scenarios whose
+names end in `-apart` steer these to the client's core too, on both wires: each end then receives
+on its own core, as on two machines. `nginx-helped` is nginx without steering: as fast as it gets
+with a part of its work on the client's core. All are in the tables.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Setting:
     ceiling_body: str = ""  # the file that the ceiling answers with
     application: str = "bench.asgi:application"  # of the ASGI servers
     connections: int = 0  # of the load: for who makes them himself
+    apart: bool = False  # the client's TCP receives on the client's core
 
 
 class Server:
@@ -97,6 +99,8 @@ class Server:
             self.ready()
             if self.veth:
                 self._warm_neighbour()
+            if self.setting.apart:
+                steer(self.client, _TAP, self.cores[1])
         except BaseException:
             self.close()
             raise

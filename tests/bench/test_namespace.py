@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from bench.machine import missing
 from bench.namespace import Namespace, NamespaceError, connect, steer
 from bench.process import Process, ProcessError
+from bench.server import Setting
+from bench.servers import SERVERS
 
 pytestmark = [
     pytest.mark.e2e,
@@ -30,6 +34,21 @@ def test_two_namespaces_reach_each_other_and_leave_nothing() -> None:
         left.close()
         right.close()
     assert os.readlink("/proc/self/ns/net") == before
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_replies_are_steered_where_each_end_is_to_receive_on_its_own_core(
+    apart: bool, tmp_path: Path
+) -> None:
+    if line := missing(["ip", "taskset", "unshare"]):
+        pytest.skip(line)
+    tmp_path.chmod(0o755)
+    setting = Setting(str(tmp_path), str(tmp_path), (0, 1), apart=apart)
+    for name in ("corten-tap", "corten-kernel"):
+        with SERVERS[name](setting) as running:
+            look = "mount -t sysfs look /sys; cat /sys/class/net/wire/queues/rx-0/rps_cpus"
+            mask = running.client.command(["unshare", "-m", "sh", "-ec", look])
+        assert int(mask, 16) == (2 if apart else 0)
 
 
 def is_running(pid: int) -> bool:
