@@ -124,6 +124,7 @@ def _cclass(types: Types, node: ast.ClassDef) -> list[str]:
     source = types.module.text.splitlines()
     # of a subclass, Cython would take each method in the .py for the override of a final one
     lines = ["@cython.final"] if "final" in decorators(node) and not node.bases else []
+    lines += ["@cython.no_gc"] if "no_gc" in decorators(node) else []  # what a subclass asks for
     lines.append(_head(types, node) + ":")
     body: list[str] = []
     for member in node.body:

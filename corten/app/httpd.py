@@ -60,12 +60,12 @@ class Httpd(Handler):
     _sent: cython.longlong  # octets given to `send`
     _mark_sent: cython.longlong  # what `_sent` was when the timer last looked; -1: nothing queued
     _mark_taken: cython.longlong  # and how many of them the peer had taken
-    _blocked: cython.bint  # `send` said stop
-    _closing: cython.bint  # nothing more is answered; what still arrives is thrown away
-    _lingers: cython.bint  # we have closed, and the timer is the peer's, to do the same
-    _scheduled: cython.bint  # `_again` will be called
-    _ended: cython.bint  # the peer has finished sending
-    _served: cython.bint  # at least one request
+    _blocked: cython.uchar  # `send` said stop
+    _closing: cython.uchar  # nothing more is answered; what still arrives is thrown away
+    _lingers: cython.uchar  # we have closed, and the timer is the peer's, to do the same
+    _scheduled: cython.uchar  # `_again` will be called
+    _ended: cython.uchar  # the peer has finished sending
+    _served: cython.uchar  # at least one request
     _head: Head | None  # one that came in pieces, or waits for its body
     _body: Body | None
     _stream: Stream | None

@@ -30,6 +30,7 @@ if not cython.compiled:
     NANOSECONDS = 1_000_000_000
 
 
+@cython.no_gc  # what it holds holds nothing; CustomControl, which holds the user's, is collected
 @cython.cclass
 class CongestionControl:
     """How much a connection may have in flight."""
@@ -37,10 +38,10 @@ class CongestionControl:
     window: cython.uint
     ssthresh: cython.uint
     mss: cython.uint
-    wants_all: cython.bint  # on_ack for each acknowledgement
-    wants_rate: cython.bint  # the sample is to say the delivery rate
-    app_limited: cython.bint  # acknowledgements came since on_ack that the window did not limit
-    is_paced: cython.bint  # pacing_rate has an answer
+    wants_all: cython.uchar  # on_ack for each acknowledgement
+    wants_rate: cython.uchar  # the sample is to say the delivery rate
+    app_limited: cython.uchar  # acknowledgements came since on_ack that the window did not limit
+    is_paced: cython.uchar  # pacing_rate has an answer
     initial_window: cython.uint
     ack_limit: cython.uint  # in slow start one acknowledgement opens the window by no more
     _ack_owed: cython.uint  # octets that were beyond it: later acknowledgements open by them

@@ -64,6 +64,7 @@ class CubicSaved:
 
 
 @cython.final
+@cython.no_gc
 @cython.cclass
 class Cubic(CongestionControl):
     """One connection's CUBIC. Fields are named after RFC 9438, 4.1.2."""

@@ -51,7 +51,7 @@ class CustomControl(CongestionControl):
                     raise TypeError(f"{type(made).__name__}: make it a subclass of Congestion")
                 return cython.cast(CongestionControl, made)
             self.algorithm = made
-            self.wants_all = made.wants_all
+            self.wants_all = bool(made.wants_all)
             self.wants_rate = True
             self.is_paced = type(made).pacing_rate is not Congestion.pacing_rate
             self._take()

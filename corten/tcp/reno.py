@@ -8,6 +8,7 @@ from cython.cimports.corten.tcp.sample import AckSample
 
 
 @cython.final
+@cython.no_gc
 @cython.cclass
 class Reno(CongestionControl):
     """Additive increase, multiplicative decrease by a half."""

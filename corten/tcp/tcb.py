@@ -38,10 +38,31 @@ class Tcb(Connection):
     hash: cython.ulonglong  # of the flow key, in the table
     id: cython.int  # position in TcpHost.connections
     timer: cython.int  # in the wheel
-    local_port: cython.uint
-    remote_port: cython.uint
-    state: cython.uint
-    passive: cython.bint  # SYN_RECEIVED came from LISTEN (MUST-11)
+    local_port: cython.ushort
+    remote_port: cython.ushort
+    state: cython.ushort
+    ecn: cython.ushort  # see `ecn`; 0: not agreed
+
+    # -- yes or no, and small numbers: an octet each, all together, for there may be a million
+    active: cython.uchar  # in TcpHost.active
+    events: cython.uchar  # to be told, of `state`'s EVENT_…
+    paused: cython.uchar
+    blocked: cython.uchar  # `send` answered False: on_writable is owed
+    closed: cython.uchar  # on_close was delivered
+    eof_delivered: cython.uchar
+    passive: cython.uchar  # SYN_RECEIVED came from LISTEN (MUST-11)
+    fin_queued: cython.uchar  # `close` was called: FIN at snd_end
+    fin_sent: cython.uchar
+    patient: cython.uchar  # `shutdown` was called, not `close`: FIN-WAIT-2 has no limit
+    fin_received: cython.uchar  # the peer's FIN is in order and consumed
+    ack_now: cython.uchar
+    syn_now: cython.uchar  # in SYN-SENT and SYN-RECEIVED: our SYN goes (again)
+    snd_shift: cython.uchar  # what the peer's windows are shifted by
+    rcv_shift: cython.uchar
+    sack_ok: cython.uchar
+    timestamps_ok: cython.uchar
+    recovery: cython.uchar  # OPEN, DISORDER, FAST, LOSS
+    is_probing: cython.uchar  # rtx_at sends a tail loss probe
 
     # -- send sequence space
     iss: cython.uint
@@ -53,15 +74,10 @@ class Tcb(Connection):
     snd_wl2: cython.uint  # SEG.ACK of the last window update
     snd_sml: cython.uint  # end of the last segment below a whole one, for Nagle
     max_snd_wnd: cython.uint  # the largest window the peer ever gave
-    snd_shift: cython.uint  # what the peer's windows are shifted by
     snd_mss: cython.uint  # payload octets of a segment, options taken off
     peer_mss: cython.uint  # what the peer's SYN said
     search: MtuSearch | None  # while snd_mss is below what the link takes; see `path_mtu`
     snd_buf: cython.uint  # octets queued at which `send` answers False
-    fin_queued: cython.bint  # `close` was called: FIN at snd_end
-    fin_sent: cython.bint
-    patient: cython.bint  # `shutdown` was called, not `close`: FIN-WAIT-2 has no limit
-    blocked: cython.bint  # `send` answered False: on_writable is owed
 
     # -- send queue: a chain of pieces from SND.UNA
     first_piece: Piece | None
@@ -74,22 +90,17 @@ class Tcb(Connection):
     irs: cython.uint
     rcv_nxt: cython.uint
     rcv_adv: cython.uint  # the right edge advertised; never retreats (SHLD-14)
-    rcv_shift: cython.uint
     rcv_buf: cython.uint  # octets: bounds the window and what may be held; see `buffer`
     tune_seq: cython.uint  # when RCV.NXT gets here the buffer's size is looked at
     tune_at: cython.longlong  # when it was last
     last_ack_sent: cython.uint
     unacked_len: cython.uint  # octets received in order since the last acknowledgement sent
     rcv_mss: cython.uint  # the largest segment seen: every second one is acknowledged
-    ack_now: cython.bint
-    syn_now: cython.bint  # in SYN-SENT and SYN-RECEIVED: our SYN goes (again)
     duplicate_acks_due: cython.uint  # one for each out-of-order segment of a peer without SACK
     duplicates: Any  # None, or (start, end) of what came again and is to be told
     quick_acks: cython.uint  # so many acknowledgements are not delayed
     challenges: cython.uint  # answers to what did not fit, since `challenged_at`
     challenged_at: cython.longlong
-    fin_received: cython.bint  # the peer's FIN is in order and consumed
-    paused: cython.bint
 
     # -- receive queue: what earlier breaths left, then slices of this breath's frames
     retained: Any  # None, or a list of bytes
@@ -101,11 +112,8 @@ class Tcb(Connection):
     reassembly: Reassembly | None  # made on the first out-of-order segment
 
     # -- options agreed
-    ecn: cython.uint  # see `ecn`; 0: not agreed
     cwr_end: cython.uint  # the last reduction's SND.NXT, while ECN_ROUND says so
     delivered_ce: cython.uint  # octets acknowledged with ECE
-    sack_ok: cython.bint
-    timestamps_ok: cython.bint
     ts_recent: cython.uint
     ts_offset: cython.uint
     ts_recent_at: cython.longlong
@@ -121,12 +129,10 @@ class Tcb(Connection):
     # -- loss recovery
     congestion: CongestionControl
     pacer: Pacer | None  # of a connection that is paced
-    recovery: cython.uint  # OPEN, DISORDER, FAST, LOSS
     recover: cython.uint  # recovery ends when this is acknowledged
     duplicate_acks: cython.uint  # of a peer without SACK
     flight: Flight | None  # records of what is in flight; None: one frame at the most
     repair: Repair | None  # what loss recovery remembers, made with the first doubt
-    is_probing: cython.bint  # rtx_at sends a tail loss probe
     retries: cython.uint  # timeouts in a row
     retry_since: cython.longlong  # when the first of them happened
     sent_at: cython.longlong  # when data last left
@@ -157,12 +163,7 @@ class Tcb(Connection):
     end_at: cython.longlong  # SYN_SENT's limit, FIN_WAIT_2, linger, keep-alive: see `patience`
     heard_at: cython.longlong  # when the peer's last segment came
 
-    # -- work due in this breath
-    active: cython.bint  # in TcpHost.active
-    events: cython.uint
     error: Any  # what on_close will say; before, the last soft error
-    eof_delivered: cython.bint
-    closed: cython.bint  # on_close was delivered
 
 
 NO_CONTROL: CongestionControl = CongestionControl(1, 0)  # until ESTABLISHED
