@@ -36,7 +36,7 @@ class AsgiNull(Server):
     """uvicorn's protocol on a null transport: it feeds itself."""
 
     name = "asgi-null"
-    veth = False
+    veth = wired = False
 
     @property
     def path(self) -> str:

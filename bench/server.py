@@ -57,6 +57,7 @@ class Server:
     name = ""
     veth = True  # over a veth pair between two namespaces; otherwise one TAP device in one
     steered = True  # what it receives is received on its own core
+    wired = True  # there is a device at all
     home_address = SERVER_ADDRESS  # the kernel's at the server's end of a veth pair
 
     def __init__(self, setting: Setting) -> None:
@@ -99,7 +100,7 @@ class Server:
             self.ready()
             if self.veth:
                 self._warm_neighbour()
-            if self.setting.apart:
+            if self.setting.apart and self.wired:
                 steer(self.client, _TAP, self.cores[1])
         except BaseException:
             self.close()

@@ -51,7 +51,7 @@ def test_the_wire_bounds_what_can_be_reached_of_the_ceiling() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="the bench takes root")
 @pytest.mark.parametrize("server", ["asgi-tap", "uvicorn", "asgi-null"])
-@pytest.mark.parametrize("name", ["asgi-plain", "asgi-fastapi"])
+@pytest.mark.parametrize("name", ["asgi-plain", "asgi-fastapi-apart"])
 def test_every_server_answers_the_same(name: str, server: str, tmp_path: Path) -> None:
     if line := missing(["ip", "taskset", "unshare", "curl", "wrk"]):
         pytest.skip(line)
@@ -60,7 +60,9 @@ def test_every_server_answers_the_same(name: str, server: str, tmp_path: Path) -
         pass  # skipped where there can be none
     tmp_path.chmod(0o755)
     scenario = scenarios()[name]
-    setting = Setting(str(tmp_path), str(tmp_path), (0, 1), False, "", scenario.application, 10)
+    setting = Setting(str(tmp_path), str(tmp_path), (0, 1))
+    setting.application, setting.connections = scenario.application, 10
+    setting.apart = scenario.apart
     with cubic_allowed(), SERVERS[server](setting) as running:
         assert running.fetch("") == scenario.files["index.html"]
         scenario.load.connections = 10
