@@ -41,7 +41,7 @@ def acknowledge(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> 
         return TCP_BAD_ACK  # something not yet sent
     if seq_lt(seg.ack, tcb.snd_una) and seq_sub(tcb.snd_una, seg.ack) > tcb.max_snd_wnd:
         return TCP_BAD_ACK  # RFC 5961 5.2: older than anything that can still be under way
-    blocks: cython.bint = seg.sack_count > 0 and tcb.sack_ok
+    blocks: cython.bint = seg.sack_count > 0 and tcb.sack_ok != 0
     if tcb.recovery != OPEN or blocks:
         flight_of(host, tcb)
     if tcb.flight is not None:

@@ -50,7 +50,7 @@ def waits_for_resume(tcb: Tcb) -> cython.bint:
     end. A reset is told at once."""
     if tcb.state != CLOSED:
         return True
-    return tcb.error is None and tcb.fin_received and not tcb.eof_delivered
+    return tcb.error is None and tcb.fin_received != 0 and tcb.eof_delivered == 0
 
 
 @cython.cfunc

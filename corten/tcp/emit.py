@@ -156,8 +156,8 @@ def emit_syn(host: TcpHost, tcb: Tcb, flags: cython.uint, now: cython.longlong) 
     if flags & ACK:  # answer only what was offered
         if tcb.snd_shift == NO_SHIFT:
             shift = -1
-        sack = tcb.sack_ok
-        stamps = tcb.timestamps_ok
+        sack = tcb.sack_ok != 0
+        stamps = tcb.timestamps_ok != 0
     options = 4 + (4 if shift >= 0 else 0) + (4 if sack else 0) + (TIMESTAMPS_LEN if stamps else 0)
     if sack and stamps:
         options -= 4  # SACK-permitted takes the place of the timestamps' padding

@@ -151,7 +151,7 @@ def enter_time_wait(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.voi
     ended.rcv_nxt = tcb.rcv_nxt
     ended.rcv_wnd = seq_sub(tcb.rcv_adv, tcb.rcv_nxt)
     ended.window = ended.rcv_wnd >> tcb.rcv_shift
-    ended.timestamps_ok = tcb.timestamps_ok
+    ended.timestamps_ok = tcb.timestamps_ok != 0
     ended.ts_recent = tcb.ts_recent
     ended.ts_offset = tcb.ts_offset
     ended.until = now + tcb.config.time_wait_ns

@@ -150,7 +150,7 @@ def _send_new(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.bint:
             length = min(length, paced_room(tcb, tcb.pacer, largest, now))
         length = min(length, largest)
         length = _avoid_silly(tcb, length, waiting, usable, allowed)
-        fin: cython.bint = tcb.fin_queued and length == waiting and usable > length
+        fin: cython.bint = tcb.fin_queued != 0 and length == waiting and usable > length
         if length <= 0 and not fin:
             if usable < waiting + tcb.fin_queued and tcb.snd_una == tcb.snd_nxt and tcb.rtx_at == 0:
                 tcb.rtx_at = now + tcb.rto  # the window is shut: probe (RFC 9293 3.8.6.1)

@@ -81,7 +81,7 @@ def _keep_alive(host: TcpHost, tcb: Tcb, now: cython.longlong) -> cython.void:
         seq_sub(tcb.snd_nxt, 1),
         tcb.rcv_nxt,
         next_window(tcb),
-        tcb.timestamps_ok,
+        tcb.timestamps_ok != 0,
         timestamp_of(tcb.ts_offset, now),
         tcb.ts_recent,
         now,
