@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import cython
 from cython.cimports.corten.app.http_field import content_length, field_number
+from cython.cimports.corten.app.http_line import method_number, odd_version
 from cython.cimports.corten.app.http_name import (
     BLANK_CLASS,
     CARRY_FIRST,
@@ -31,7 +32,6 @@ from cython.cimports.corten.app.http_name import (
     EXPECT,
     FIELDS_MAX,
     GET,
-    HEAD,
     HEAD_MAX,
     HOST,
     HOST_CLASS,
@@ -53,7 +53,6 @@ from cython.cimports.corten.core.field import get8, get16, get32, get64
 from cython.cimports.corten.core.scan import (
     Classes,
     same_folded,
-    same_octets,
     skip_class,
     skip_text,
 )
@@ -140,6 +139,7 @@ class Head:
     # -- octets in --------------------------------------------------------------------------
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def feed(
         self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
@@ -214,20 +214,21 @@ class Head:
     # -- lines ------------------------------------------------------------------------------
 
     @cython.cfunc
-    def _parse(self, have: cython.Py_ssize_t) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def _parse(self, have: cython.Py_ssize_t) -> cython.int:
         """Parse on from the line that was cut; the head's first `have` octets are there."""
         end: cython.Py_ssize_t = self.at + min(have, HEAD_MAX)
         at: cython.Py_ssize_t = self.at + self._line_at
         memory: Memory = self.memory
         if self._run != 0 and self._runs_on(memory, end) and have < HEAD_MAX:
-            return
+            return 0
         while True:
             if not self._started:
                 at = self._start_line(memory, at, end)
             elif end - at >= 2 and get16(memory, at) == 0x0D0A:
                 self.length = at + 2 - self.at
                 self.verdict = self._conclude()
-                return
+                return 0
             else:
                 at = self._field_line(memory, at, end)
             if at < 0:
@@ -237,6 +238,7 @@ class Head:
             self.verdict = -at
         elif have >= HEAD_MAX:
             self.verdict = 431
+        return 0
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -259,6 +261,7 @@ class Head:
         return False
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _start_line(
         self, memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
@@ -317,16 +320,11 @@ class Head:
             return CUT
         if length == 0 or get8(memory, at) != 0x20:
             return -400
-        self.method = OTHER_METHOD
-        if length == 4 and same_octets(memory, method_at, b"HEAD"):
-            self.method = HEAD
-        elif length == 7 and same_octets(memory, method_at, b"OPTIONS"):
-            self.method = OPTIONS
-        elif length == 7 and same_octets(memory, method_at, b"CONNECT"):
-            self.method = CONNECT
+        self.method = method_number(memory, method_at, length)
         return at + 1
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _version(
         self, memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
@@ -339,29 +337,11 @@ class Head:
             if octets == HTTP_1_0:
                 self.minor = 0
                 return at + 10
-        return self._odd_version(memory, at, end)
-
-    @cython.cfunc
-    def _odd_version(
-        self, memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """The rest of a request line that is cut, wrong, or of another version, octet by octet."""
-        i: cython.Py_ssize_t
-        octet: cython.uint
-        wanted: bytes = b"HTTP/0.0\r\n"
-        for i in range(10):
-            if at + i == end:
-                return CUT
-            octet = get8(memory, at + i)
-            if i in (5, 7):
-                if octet < 0x30 or octet > 0x39:
-                    return -400
-            elif octet != cython.cast(cython.uchar, wanted[i]):
-                return -400
-        if get8(memory, at + 5) != 0x31:
-            return -505
-        self.minor = get8(memory, at + 7) - 0x30
-        return at + 10
+        version_at: cython.Py_ssize_t = at
+        at = odd_version(memory, at, end)
+        if at > 0:
+            self.minor = get8(memory, version_at + 7) - 0x30
+        return at
 
     @cython.cfunc
     def _other_form(
@@ -388,6 +368,7 @@ class Head:
         return True
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _field_line(
         self, memory: Memory, at: cython.Py_ssize_t, end: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
@@ -429,6 +410,7 @@ class Head:
     # -- fields -----------------------------------------------------------------------------
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _field(
         self,
         memory: Memory,

@@ -166,7 +166,8 @@ class Httpd(Handler):
             self._serve(connection)
 
     @cython.cfunc
-    def _serve(self, connection: Connection) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def _serve(self, connection: Connection) -> cython.int:
         """Answer what has arrived, until it is used up, `send` says stop, or others wait."""
         service: Service = self.service
         budget: cython.int = REQUESTS_AN_EVENT
@@ -176,13 +177,14 @@ class Httpd(Handler):
                 continue
             if budget == 0:
                 self._yield(connection)
-                return
+                return 0
             budget -= 1
             self._take(connection, service)
             if self._blocked or self._stream is not None:
-                return
+                return 0
         if self._ended and not self._closing:
             self._close(connection)
+        return 0
 
     @cython.cfunc
     def _yield(self, connection: Connection) -> cython.void:
@@ -190,12 +192,13 @@ class Httpd(Handler):
         connection.worker.call_soon(self._again, connection)
 
     @cython.cfunc
-    def _take(self, connection: Connection, service: Service) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def _take(self, connection: Connection, service: Service) -> cython.int:
         """Take in what `service.span` shows, up to the end of one request, and answer that."""
         span: Span = service.span
         if self._body is not None:
             self._take_body(connection, span)
-            return
+            return 0
         head: Head = service.head
         if self._head is not None:
             head = self._head
@@ -211,18 +214,20 @@ class Httpd(Handler):
                 )
                 if entry is not None and cython.cast(Entry, entry).is_ready:
                     self._answer_plain(connection, cython.cast(Entry, entry), head, taken)
-                    return
+                    return 0
             self._answer(connection, head, taken)
         elif head.verdict == MORE:
             connection.consume(taken)
             self._hold(connection, head)
         else:
             self._refuse(connection, head.verdict, taken)
+        return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _answer_plain(
         self, connection: Connection, entry: Entry, head: Head, taken: cython.Py_ssize_t
-    ) -> cython.void:
+    ) -> cython.int:
         """A plain GET of a file in memory: the reply is ready."""
         service: Service = self.service
         if not service.fresh:
@@ -243,16 +248,19 @@ class Httpd(Handler):
             self._blocked = True
         if not keep_alive:
             self._close(connection)
+        return 0
 
     @cython.cfunc
     @cython.inline
-    def _begin_anew(self) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def _begin_anew(self) -> cython.int:
         """A request has been taken; the next is waited for."""
         self._head = None
         self._body = None
         self._deadline = 0.0
         self._served = True
         self._since = self.service.late
+        return 0
 
     @cython.cfunc
     def _hold(self, connection: Connection, head: Head) -> cython.void:

@@ -76,6 +76,7 @@ class ReceiveBatch:
         return self.count < BATCH_FRAMES and self.used + length <= self.arena.size
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def push(
         self,
         at: cython.Py_ssize_t,
@@ -97,6 +98,7 @@ class ReceiveBatch:
         return 0
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def append(
         self, data: bytes, flags: cython.longlong = 0, gso_size: cython.longlong = 0
     ) -> cython.bint:
@@ -171,6 +173,7 @@ class TransmitBatch:
         )
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def begin(self) -> cython.Py_ssize_t:
         """Open a frame: where in `headers` its first octet goes. Ask `has_room` first."""
         i: cython.Py_ssize_t = self.count
@@ -184,6 +187,7 @@ class TransmitBatch:
         return self.header_used
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def add_slice(
         self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
     ) -> cython.int:
@@ -200,6 +204,7 @@ class TransmitBatch:
         return 0
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def needs_checksum(self, start: cython.Py_ssize_t, offset: cython.Py_ssize_t) -> cython.int:
         """The open frame's checksum field, at `start + offset` from the frame's first octet, holds
         the pseudo-header's sum only: the link completes it from `start` to the end."""
@@ -215,6 +220,7 @@ class TransmitBatch:
         return 0
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def commit(self, header_len: cython.Py_ssize_t) -> cython.int:
         """Close the frame whose header part has `header_len` octets."""
         i: cython.Py_ssize_t = self.count

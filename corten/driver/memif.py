@@ -147,6 +147,7 @@ class Memif(Driver):
         return batch.count - before
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _take(self, ring: Ring, batch: ReceiveBatch) -> cython.bint:
         """Copy the first frame of `ring` into the batch, or drop it for what it says; its slots are
         the peer's again. False when the batch has no room: it stays."""
@@ -155,14 +156,12 @@ class Memif(Driver):
         metadata: cython.ulonglong = 0
         good: cython.bint = True
         more: cython.bint = True
-        word: cython.ulonglong
-        place: cython.ulonglong
         u32: cython.ulonglong = U32
         while more:
             slot: cython.Py_ssize_t = (ring.index + pieces) & (ring.size - 1)
             at: cython.Py_ssize_t = DESCRIPTORS_AT + DESCRIPTOR_LEN * slot
-            word = load_acquire(ring.memory, at)
-            place = load_acquire(ring.memory, at + 8)
+            word: cython.ulonglong = load_acquire(ring.memory, at)
+            place: cython.ulonglong = load_acquire(ring.memory, at + 8)
             if pieces == 0:
                 metadata = place >> 32
             offset: cython.Py_ssize_t = cython.cast(cython.Py_ssize_t, place & u32)
@@ -195,6 +194,7 @@ class Memif(Driver):
         return True
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _lies_in(
         self, region: cython.Py_ssize_t, offset: cython.Py_ssize_t, length: cython.Py_ssize_t
     ) -> cython.bint:
@@ -205,6 +205,7 @@ class Memif(Driver):
         return offset <= memory.size - length
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _copy_in(
         self,
         batch: ReceiveBatch,
@@ -295,6 +296,7 @@ class Memif(Driver):
         return self._flows.ring_of(batch.headers, at, batch.frame_header_len[i], rings)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _put(self, ring: Ring, batch: TransmitBatch, i: cython.Py_ssize_t) -> cython.bint:
         """Copy frame i into as many slots as it needs; False, and none is used, if there are too
         few. The descriptors are written last: what was begun and given up leaves no trace."""
@@ -305,8 +307,6 @@ class Memif(Driver):
         source_at: cython.Py_ssize_t = batch.frame_at[i]
         source_left: cython.Py_ssize_t = batch.frame_header_len[i]
         pieces: cython.uint = 0
-        word: cython.ulonglong
-        place: cython.ulonglong
         u32: cython.ulonglong = U32
         while left > 0:
             if pieces >= PIECES_MAX or (pieces >= ring.usable and pieces >= ring.look()):
@@ -317,8 +317,8 @@ class Memif(Driver):
             room: cython.Py_ssize_t = ring.buffer_len
             if not ring.is_ours:
                 at: cython.Py_ssize_t = DESCRIPTORS_AT + DESCRIPTOR_LEN * slot
-                word = load_acquire(ring.memory, at)
-                place = load_acquire(ring.memory, at + 8)
+                word: cython.ulonglong = load_acquire(ring.memory, at)
+                place: cython.ulonglong = load_acquire(ring.memory, at + 8)
                 region = cython.cast(cython.Py_ssize_t, (word >> 16) & HALF)
                 offset = cython.cast(cython.Py_ssize_t, place & u32)
                 room = cython.cast(cython.Py_ssize_t, word >> 32)
@@ -349,6 +349,7 @@ class Memif(Driver):
         return self._describe(ring, pieces, self._metadata(batch, i))
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _metadata(self, batch: TransmitBatch, i: cython.Py_ssize_t) -> cython.ulonglong:
         """What is left to do about frame i, for a peer that knows the word's meaning."""
         if not self.offload_checksum or batch.checksum_start[i] == 0:
@@ -357,6 +358,7 @@ class Memif(Driver):
         return CHECKSUM_UNDONE | cython.cast(cython.ulonglong, gso_size & HALF)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _describe(self, ring: Ring, pieces: cython.uint, metadata: cython.ulonglong) -> cython.bint:
         """Write the descriptors of a frame that lies in its buffers. True."""
         k: cython.uint

@@ -76,6 +76,7 @@ class Ring:
         self._is_known = False
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def look(self) -> cython.uint:
         """How many slots are ours to use, from `index` on. More than there are: it is broken."""
         usable: cython.uint = 0
@@ -89,6 +90,7 @@ class Ring:
         return usable
 
     @cython.cfunc
+    @cython.exceptval(check=False)
     def give_up(self) -> cython.int:
         """What the peer has written cannot be: nothing goes through here any more. 0."""
         self.is_broken = True
@@ -96,6 +98,7 @@ class Ring:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(check=False)
     def is_broken_anew(self) -> cython.bint:
         """Whether it is, and nobody has asked since."""
         anew: cython.bint = self.is_broken and not self._is_known
@@ -103,6 +106,7 @@ class Ring:
         return anew
 
     @cython.cfunc
+    @cython.exceptval(check=False)
     def advance(self, slots: cython.uint) -> cython.int:
         """Those are used; the peer learns of it by `publish`. 0."""
         self.index = (self.index + slots) & HALF
@@ -110,6 +114,7 @@ class Ring:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def publish(self) -> cython.bint:
         """Give what was used to the peer; whether there was anything."""
         if self.index == self._published:
@@ -119,11 +124,13 @@ class Ring:
         return True
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def mask(self, masked: cython.bint) -> cython.int:
         """As its consumer: whether we need no waking. 0."""
         return store_release16(self.memory, FLAGS_AT, MASK_INT if masked else 0)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def is_asleep(self) -> cython.bint:
         """As its producer, after `publish`: whether the consumer wants to be woken."""
         fence()

@@ -127,6 +127,7 @@ class Tap(Driver):
         return taken
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _write(self, batch: TransmitBatch, i: cython.Py_ssize_t) -> cython.bint:
         """Frame i in one call: virtio header, header slice, the application's slices.
 
@@ -169,6 +170,7 @@ class Tap(Driver):
         return writev(self._fd, vectors, cython.cast(cython.int, 2 + count)) >= 0
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _refused(self, batch: TransmitBatch, i: cython.Py_ssize_t, code: cython.int) -> cython.bint:
         """The kernel did not take frame i. EINVAL for a super-segment: some kernels reject more of
         them than others, so cut it here and promise no segmentation from now on."""
@@ -182,6 +184,7 @@ class Tap(Driver):
         return whole
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _write_complete(self, data: bytes) -> cython.bint:
         """A frame that needs nothing more done, its empty virtio header in front."""
         length: cython.Py_ssize_t = len(data)

@@ -320,6 +320,7 @@ class Interface:
         return None
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def owns(self, high: cython.ulonglong, low: cython.ulonglong) -> cython.bint:
         """Whether the address is one of ours on this link."""
         address: Address
@@ -357,6 +358,7 @@ class Interface:
         return self.groups.listens(low)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def is_broadcast(self, low: cython.ulonglong) -> cython.bint:
         """Whether an IPv4 address (low half) is a broadcast on this link (RFC 1122 3.2.1.3)."""
         v4: cython.uint = cython.cast(cython.uint, low & U32)

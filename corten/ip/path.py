@@ -200,6 +200,7 @@ class Path:
             self._lower_until = now + PATH_MTU_NS
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def emit(self, transport_len: cython.uint) -> cython.Py_ssize_t:
         """Open a frame whose transport part has `transport_len` octets; where its header goes in
         `batch.headers`. The batch must have room."""
@@ -230,7 +231,8 @@ class Path:
         return 0
 
     @cython.cfunc
-    def commit(self, transport_header_len: cython.Py_ssize_t, now: cython.longlong) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def commit(self, transport_header_len: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
         """Close the frame. While the neighbour's address is unknown it waits there instead."""
         self.batch.commit(self.header_len + transport_header_len)
         if now >= self.neighbour.fresh_until:
@@ -238,6 +240,7 @@ class Path:
                 used(self.interface, self.neighbour, now)
             elif not self.neighbour.is_retired or self._find_first_hop(now):
                 hold(self.interface, self.neighbour, now)
+        return 0
 
     @cython.cfunc
     def _find_first_hop(self, now: cython.longlong) -> cython.bint:

@@ -95,6 +95,7 @@ class Demux:
             interface.counters.add(FRAMES_IN, batch.count)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _frame(self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong) -> cython.int:
         link: Ethernet = self.arrival.link
         interface: Interface = self.arrival.interface
@@ -112,6 +113,7 @@ class Demux:
         return self._packet(batch, i, now)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _packet(
         self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
     ) -> cython.int:

@@ -85,6 +85,7 @@ class Inet4:
         self.icmp = Icmp()
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def receive(
         self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
     ) -> cython.int:

@@ -109,6 +109,7 @@ class Inet6:
         self.message = NdMessage()
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def receive(
         self, batch: ReceiveBatch, i: cython.Py_ssize_t, now: cython.longlong
     ) -> cython.int:

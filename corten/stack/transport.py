@@ -69,6 +69,7 @@ class Transport:
         self.seg = Segment()
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def segment(
         self,
         batch: ReceiveBatch,

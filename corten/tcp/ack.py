@@ -134,7 +134,7 @@ def _look_closer(
 @cython.cfunc
 def _update_window(
     host: TcpHost, tcb: Tcb, seg: Segment, window: cython.uint, now: cython.longlong
-) -> cython.void:
+) -> cython.int:
     """SND.WND, SND.WL1, SND.WL2; a window that opens lets output run."""
     tcb.snd_wl1 = seg.seq
     tcb.snd_wl2 = seg.ack
@@ -144,6 +144,7 @@ def _update_window(
             _end_probing(host, tcb, now)
     tcb.snd_wnd = window
     tcb.max_snd_wnd = max(tcb.max_snd_wnd, window)
+    return 0
 
 
 @cython.cfunc
@@ -193,7 +194,7 @@ def _let_grow(
     tcb: Tcb,
     octets: cython.uint,
     now: cython.longlong,
-) -> cython.void:
+) -> cython.int:
     """Congestion control hears of `octets`, if the window was the limit."""
     if tcb.congestion.wants_all or _window_limited(tcb):
         tell_control(host, tcb, octets, tcb.last_rtt, now)
@@ -201,6 +202,7 @@ def _let_grow(
         tcb.congestion.app_limited = True
         if tcb.congestion.window > tcb.congestion.initial_window:
             tcb.congestion.note_limited(octets, tcb.srtt, now)
+    return 0
 
 
 @cython.cfunc
@@ -255,7 +257,7 @@ def tell_control(
 
 
 @cython.cfunc
-def _sample(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.void:
+def _sample(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.int:
     """A round-trip sample once a window: of the oldest segment that was sent once, or from
     timestamps where all were sent again (RFC 6298 3, RFC 7323 4.3). `last_rtt` is told to
     congestion control for each acknowledgement."""
@@ -270,6 +272,7 @@ def _sample(host: TcpHost, tcb: Tcb, seg: Segment, now: cython.longlong) -> cyth
     elif now - most >= tcb.rtt_at:
         rtt_sample(tcb, most, tcb.config.rto_min_ns, tcb.config.rto_max_ns)
         tcb.rtt_at = now
+    return 0
 
 
 @cython.cfunc
@@ -287,7 +290,7 @@ def _sample_timestamp(tcb: Tcb, seg: Segment, now: cython.longlong) -> cython.vo
 
 
 @cython.cfunc
-def release_acked(tcb: Tcb, octets: cython.uint) -> cython.void:
+def release_acked(tcb: Tcb, octets: cython.uint) -> cython.int:
     """Let go of the pieces that are acknowledged to the last octet."""
     tcb.first_offset += octets
     piece: Piece | None = tcb.first_piece
@@ -305,3 +308,4 @@ def release_acked(tcb: Tcb, octets: cython.uint) -> cython.void:
         tcb.next_piece = None
         tcb.first_offset = 0
         tcb.next_offset = 0
+    return 0

@@ -111,7 +111,8 @@ class TcpConnection(Tcb):
             self._window_may_open()
 
     @cython.cfunc
-    def _consume_slices(self, length: cython.Py_ssize_t) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def _consume_slices(self, length: cython.Py_ssize_t) -> cython.int:
         host: TcpHost = self.host
         self.slices_len -= length
         while length > 0:
@@ -120,11 +121,12 @@ class TcpConnection(Tcb):
             if part > length:
                 host.slice_at[i] += length
                 host.slice_len[i] = part - length
-                return
+                return 0
             length -= part
             self.first_slice = cython.cast(cython.int, host.slice_next[i])
         if self.first_slice < 0:
             self.last_slice = -1
+        return 0
 
     @cython.cfunc
     def read_into(
@@ -222,6 +224,7 @@ class TcpConnection(Tcb):
         return self._append(piece_of(buffer, at, length), length)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _may_queue(self, length: cython.Py_ssize_t) -> cython.bint:
         """Whether data may still be queued; ConnectionClosed after on_close."""
         if self.closed:
@@ -233,6 +236,7 @@ class TcpConnection(Tcb):
         return True
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _append(self, piece: Piece, length: cython.Py_ssize_t) -> cython.bint:
         if length == 0:
             return not self.blocked
@@ -244,6 +248,7 @@ class TcpConnection(Tcb):
         return self._queued(length)
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def _queued(self, length: cython.Py_ssize_t) -> cython.bint:
         """`length` more octets are in the queue: output is due."""
         self.snd_end = seq_add(self.snd_end, cython.cast(cython.uint, length))

@@ -13,7 +13,7 @@ from cython.cimports.corten.tcp.tcb import Tcb
 
 
 @cython.cfunc
-def retime(host: TcpHost, tcb: Tcb) -> cython.void:
+def retime(host: TcpHost, tcb: Tcb) -> cython.int:
     """Tell the wheel, if an earlier deadline came up than it knows of."""
     earliest: cython.longlong = NEVER
     if tcb.rtx_at != 0:
@@ -29,7 +29,8 @@ def retime(host: TcpHost, tcb: Tcb) -> cython.void:
     if tcb.pace_at != 0 and tcb.pace_at < earliest:
         earliest = tcb.pace_at
     if earliest == NEVER or tcb.timer < 0:
-        return
+        return 0
     if tcb.armed_at == 0 or earliest < tcb.armed_at:
         tcb.armed_at = earliest
         host.wheel.arm(tcb.timer, earliest)
+    return 0

@@ -31,7 +31,7 @@ log = logging.getLogger("corten")
 
 
 @cython.cfunc
-def deliver(host: TcpHost, tcb: TcpConnection) -> cython.void:
+def deliver(host: TcpHost, tcb: TcpConnection) -> cython.int:
     """Tell a connection's handler what has happened, in order; then keep what it left unread."""
     try:
         _events(tcb)
@@ -41,6 +41,7 @@ def deliver(host: TcpHost, tcb: TcpConnection) -> cython.void:
         host.retain(tcb)
     if tcb.events & EVENT_CLOSE and not (tcb.paused and waits_for_resume(tcb)):
         _close(host, tcb)
+    return 0
 
 
 @cython.cfunc
@@ -54,7 +55,7 @@ def waits_for_resume(tcb: Tcb) -> cython.bint:
 
 
 @cython.cfunc
-def _events(tcb: TcpConnection) -> cython.void:
+def _events(tcb: TcpConnection) -> cython.int:
     if tcb.events & EVENT_OPEN:
         tcb.events &= ~EVENT_OPEN
         _open(tcb)
@@ -64,7 +65,7 @@ def _events(tcb: TcpConnection) -> cython.void:
         if tcb.retained_len + tcb.slices_len > 0:
             handler.receive(tcb)
     if tcb.events & ~(EVENT_CLOSE | EVENT_DATA) == 0:
-        return
+        return 0
     doors: Doors = tcb.doors
     if tcb.events & EVENT_EOF and not tcb.paused:
         tcb.events &= ~EVENT_EOF
@@ -82,6 +83,7 @@ def _events(tcb: TcpConnection) -> cython.void:
         tcb.events &= ~EVENT_TROUBLE
         if tcb.state != CLOSED:
             doors.on_trouble(handler, tcb, tcb.error or TimeoutError("nothing is acknowledged"))
+    return 0
 
 
 @cython.cfunc

@@ -82,7 +82,7 @@ def _finish(
     header_len: cython.Py_ssize_t,
     payload_len: cython.Py_ssize_t,
     now: cython.longlong,
-) -> cython.void:
+) -> cython.int:
     """The checksum, and the frame is closed."""
     batch: TransmitBatch = path.batch
     tcp_len: cython.uint = cython.cast(cython.uint, header_len + payload_len)
@@ -96,6 +96,7 @@ def _finish(
             pseudo += _sum_slices(batch)
         put16(batch.headers, at + TCP_CHECKSUM_AT, 0xFFFF - fold(pseudo))
     path.commit(header_len, now)
+    return 0
 
 
 @cython.cfunc
@@ -253,7 +254,7 @@ def _header(
     seq: cython.uint,
     flags: cython.uint,
     options: cython.Py_ssize_t,
-) -> cython.void:
+) -> cython.int:
     """The fixed header of a segment that acknowledges RCV.NXT: nothing is owed after it."""
     if tcb.ecn & ECN_ECHO:
         flags |= ECE
@@ -273,6 +274,7 @@ def _header(
     tcb.ack_now = False
     tcb.unacked_len = 0
     tcb.ack_at = 0
+    return 0
 
 
 @cython.cfunc

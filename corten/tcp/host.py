@@ -309,11 +309,13 @@ class TcpHost:
         self.mark(tcb)
 
     @cython.cfunc
-    def mark(self, tcb: Tcb) -> cython.void:
+    @cython.exceptval(-1, check=True)
+    def mark(self, tcb: Tcb) -> cython.int:
         """The connection has something to do before this breath ends."""
         if not tcb.active:
             tcb.active = True
             self.active.append(tcb)
+        return 0
 
     @cython.cfunc
     def spare_flight(self, tcb: Tcb) -> cython.void:
@@ -326,15 +328,16 @@ class TcpHost:
     # -- slices of this breath's frames -----------------------------------------------------
 
     @cython.cfunc
+    @cython.exceptval(-1, check=True)
     def add_slice(
         self, tcb: Tcb, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
-    ) -> cython.void:
+    ) -> cython.int:
         """Octets received in order, where they lie: the handler's until the breath ends."""
         i: cython.Py_ssize_t = self.slices
         if i >= SLICES_MAX:
             self.retain(tcb)
             retain_octets(tcb, read(memory, at, length))
-            return
+            return 0
         self.slices = i + 1
         self.slice_memory[i] = memory
         self.slice_at[i] = at
@@ -346,6 +349,7 @@ class TcpHost:
             self.slice_next[tcb.last_slice] = i
         tcb.last_slice = cython.cast(cython.int, i)
         tcb.slices_len += length
+        return 0
 
     @cython.cfunc
     def retain(self, tcb: Tcb) -> cython.void:

@@ -284,7 +284,7 @@ def _send_one(
 
 
 @cython.cfunc
-def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) -> cython.void:
+def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) -> cython.int:
     """New data as far as `end` has been sent (RFC 8985 6.1), and SND.NXT moves there."""
     begins: cython.bint = tcb.snd_una == tcb.snd_nxt
     if begins:
@@ -309,6 +309,7 @@ def _note_sent(host: TcpHost, tcb: Tcb, end: cython.uint, now: cython.longlong) 
         start_timer(tcb, now)
     elif tcb.is_probing:
         start_probe(tcb, now)
+    return 0
 
 
 @cython.cfunc

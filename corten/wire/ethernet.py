@@ -45,6 +45,7 @@ class Ethernet:
         self.payload_len = 0
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def parse(self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.int:
         """Fill from the frame at memory[at : at + length]; a reason."""
         if length < ETHERNET_LEN:

@@ -93,6 +93,7 @@ class Ipv4:
         self.fragment_at = 0
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def parse(
         self,
         memory: Memory,

@@ -61,6 +61,7 @@ class Ipv6:
         self.payload_len = 0
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def parse(self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.int:
         """Fill from the packet at memory[at : at + length], which may be padded; a reason."""
         if length < IPV6_LEN:

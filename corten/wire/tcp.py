@@ -87,6 +87,7 @@ class Segment(TcpOptions):
         self.checksum_good = False
 
     @cython.ccall
+    @cython.exceptval(-1, check=True)
     def parse(self, memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.int:
         """Fill from the segment at memory[at : at + length]; a reason. Checksum not verified."""
         if length < TCP_HEADER_LEN:
