@@ -25,7 +25,11 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from tools import pxd, stubs  # noqa: E402  # a build backend does not put the project on sys.path
+from tools import (  # noqa: E402  # a build backend does not put the project on sys.path
+    profiled,
+    pxd,
+    stubs,
+)
 from tools.source import Program, SourceError  # noqa: E402
 
 DIRECTIVES = {
@@ -63,7 +67,8 @@ def remove_stale(program: Program) -> None:
 
 def settings_changed(flags: list[str]) -> bool:
     """Whether all must be built again: Cython compares times of sources, not how they are built."""
-    settings = repr((Cython.__version__, sorted(DIRECTIVES.items()), flags, SHARED))
+    known = (Cython.__version__, sorted(DIRECTIVES.items()), flags, profiled.flags(), SHARED)
+    settings = repr(known)
     kept = ROOT / "build" / TAG / "settings"
     if kept.exists() and kept.read_text(encoding="utf-8") == settings:
         return False
@@ -94,13 +99,19 @@ def extensions(program: Program) -> list[Extension]:
 
 
 class BuildExtensions(build_ext):
-    """Compiles in parallel, through ccache where it is installed."""
+    """Compiles in parallel, through ccache where it is installed, by a profile where there is one.
+
+    The profile's flags are none of an Extension's, for Cython writes these into the C, and counts
+    hold for the very lines that were counted.
+    """
 
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or JOBS
+        compiler = os.environ.get("CC") or str(sysconfig.get_config_var("CC"))
         if shutil.which("ccache") and "CC" not in os.environ:
-            os.environ["CC"] = f"ccache {sysconfig.get_config_var('CC')}"
+            compiler = f"ccache {compiler}"
+        os.environ["CC"] = shlex.join([*shlex.split(compiler), *profiled.flags()])
 
 
 class BuildSources(build_py):

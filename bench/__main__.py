@@ -235,7 +235,7 @@ def _publish(bench: Bench, chosen: list[Scenario | Trial], found: dict[str, Any]
         parts.append(idle.text(found))
     head = (
         f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}, "
-        f"{about['cores']} cores; "
+        f"{about['cores']} cores{', profiled build' if about['profiled'] else ''}; "
         f"`{_command(bench.options)}`.\n"
     )
     text = "\n".join([head, *parts, report.LEGEND])

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from bench import machine
 from bench.callgrind import count_into
+from tools import profiled
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "instructions.json"
@@ -51,7 +52,8 @@ def toolchain() -> str | None:
     name = "clang" if found and b"clang" in found[0] else "gcc"
     version = found[1].decode() if found else "unknown"
     python = ".".join(platform.python_version_tuple()[:2])
-    return f"{name} {version}, CPython {python}, {platform.machine()}"
+    seen = ", profiled" if profiled.is_used() else ""
+    return f"{name} {version}{seen}, CPython {python}, {platform.machine()}"
 
 
 def kept() -> dict[str, dict[str, float]]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench import awake
+from tools import profiled
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _IDLE = ("idle", "iowait", "steal")
@@ -160,6 +161,7 @@ def describe() -> dict[str, object]:
         "memory_gib": round(memory_kib / 2**20, 1),
         "python": platform.python_version(),
         "commit": _commit(),
+        "profiled": profiled.is_used(),
         "versions": {name: _version(words) for name, words in _VERSIONS.items()},
     }
 

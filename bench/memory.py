@@ -175,7 +175,8 @@ class Memory:
 def _publish(bench: Memory) -> None:
     about, options = machine.describe(), bench.options
     head = (
-        f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}; "
+        f"Commit {about['commit']}, Linux {about['kernel']}, {about['cpu']}"
+        f"{', profiled build' if about['profiled'] else ''}; "
         f"`python -m bench.memory`, {options.rounds} rounds of {options.seconds:g} s, a file of "
         f"{BODY_LEN} octets, one request outstanding a connection, a core for each end.\n"
     )

@@ -67,7 +67,9 @@ class Kept:
         command = self.data.get("command") or _command(self.name, options)
         return (
             f"`{command}`; commit {machine['commit']}, Linux {machine['kernel']}, "
-            f"{machine['cpu']}, {machine['cores']} cores ([results](../bench/results/{self.name}))"
+            f"{machine['cpu']}, {machine['cores']} cores"
+            f"{', profiled build' if machine.get('profiled') else ''} "
+            f"([results](../bench/results/{self.name}))"
         )
 
 

@@ -1,6 +1,7 @@
 """The commands of ./dev.
 
 build                        compile in place what changed
+build --profiled             compile all twice, the second time for what the first was seen to do
 test [STAGE ...] [PYTEST …]  everything CI runs, or some stages: floors format lint types build
                              quiet unit plain other sim instructions e2e conformance; the rest goes
                              to pytest
@@ -21,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tools import environment, suite
+from tools import environment, profiled, suite
 from tools.environment import ROOT, Missing
 from tools.pxd import MARK
 
@@ -35,6 +36,9 @@ def run(*arguments: str) -> int:
 
 
 def build(arguments: list[str]) -> int:
+    if "--profiled" in arguments:
+        rest = [each for each in arguments if each != "--profiled"]
+        return profiled.build(environment.ensure(environment.this_python()), rest)
     return run("setup.py", "-q", "build_ext", "--inplace", *arguments)
 
 
