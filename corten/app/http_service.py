@@ -9,6 +9,7 @@ from typing import Any
 
 import cython
 from cython.cimports.corten.app.http_head import Head
+from cython.cimports.corten.app.http_memo import Memo
 from cython.cimports.corten.app.site import Entry, Site
 from cython.cimports.corten.core.arena import Buffer, read
 from cython.cimports.corten.endpoint.connection import Connection, Span
@@ -29,6 +30,7 @@ class Service:
 
     site: Site
     head: Head  # for a request that comes in one piece
+    memo: Memo
     span: Span
     date: bytes
     wall: cython.longlong  # the second that `date` stands for
@@ -54,6 +56,7 @@ class Service:
     ) -> None:
         self.site = site
         self.head = Head()
+        self.memo = Memo()
         self.span = Span()
         self.date = b""
         self.wall = 0

@@ -1,10 +1,11 @@
 """The web server: one handler a connection, on the compiled door.
 
-Strategy. A plain GET of a file in memory is the case that counts: the head is parsed where it
-lies, its target looked up as it stands, and the entry's ready reply sent (head and file in one
-buffer where the file is small, else head and a slice of the site). The ready reply holds the Date
-and is made again when the second changes; a request costs no formatting. Everything else
-(conditions, ranges, bodies, errors) goes through `http_reply.decide`.
+Strategy. A plain GET of a file in memory is the case that counts: a head that came before is known
+by its octets (`http_memo`); any other is parsed where it lies and its target looked up as it
+stands. Then the entry's ready reply is sent (head and file in one buffer where the file is small,
+else head and a slice of the site). The ready reply holds the Date and is made again when the second
+changes; a request costs no formatting. Everything else (conditions, ranges, bodies, errors) goes
+through `http_reply.decide`.
 
 Rules. The work of one event is bounded: so many requests, so many pieces of a large file, then the
 loop goes on and calls again. While `send` says stop, nothing more is read: the receive window
@@ -24,6 +25,7 @@ from typing import Any
 import cython
 from cython.cimports.corten.app.http_body import Body
 from cython.cimports.corten.app.http_head import Head
+from cython.cimports.corten.app.http_memo import Known
 from cython.cimports.corten.app.http_name import (
     CONTENT_LENGTH,
     DONE,
@@ -202,6 +204,14 @@ class Httpd(Handler):
         head: Head = service.head
         if self._head is not None:
             head = self._head
+        else:
+            found: object = service.memo.find(span.memory, span.at, span.length)
+            if found is not None:
+                known: Known = cython.cast(Known, found)
+                self._answer_plain(
+                    connection, known.entry, known.keep_alive, known.line, span.length
+                )
+                return 0
         taken: cython.Py_ssize_t = head.feed(span.memory, span.at, span.length)
         if head.verdict == DONE:
             if (
@@ -213,7 +223,7 @@ class Httpd(Handler):
                     read(head.memory, head.at + head.path_at, head.path_len)
                 )
                 if entry is not None and cython.cast(Entry, entry).is_ready:
-                    self._answer_plain(connection, cython.cast(Entry, entry), head, taken)
+                    self._answer_anew(connection, cython.cast(Entry, entry), head, taken)
                     return 0
             self._answer(connection, head, taken)
         elif head.verdict == MORE:
@@ -225,18 +235,35 @@ class Httpd(Handler):
 
     @cython.cfunc
     @cython.exceptval(-1, check=True)
-    def _answer_plain(
+    def _answer_anew(
         self, connection: Connection, entry: Entry, head: Head, taken: cython.Py_ssize_t
     ) -> cython.int:
-        """A plain GET of a file in memory: the reply is ready."""
+        """A plain GET of a file in memory, whose like may come again."""
+        service: Service = self.service
+        span: Span = service.span
+        line: bytes = b"" if service.log is None else head.request_line()
+        if self._head is None and taken == span.length:
+            service.memo.note(span.memory, span.at, taken, line, entry, head.keep_alive)
+        return self._answer_plain(connection, entry, head.keep_alive, line, taken)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=True)
+    def _answer_plain(
+        self,
+        connection: Connection,
+        entry: Entry,
+        keep_alive: cython.bint,
+        line: bytes,
+        taken: cython.Py_ssize_t,
+    ) -> cython.int:
+        """The reply to a plain GET of a file in memory is ready."""
         service: Service = self.service
         if not service.fresh:
             service.refresh(connection.worker)
         if entry.second != service.second:
             service.dress(entry)
-        keep_alive: cython.bint = head.keep_alive
         if service.log is not None:
-            service.note(connection, head.request_line(), 200, entry.length)
+            service.note(connection, line, 200, entry.length)
         connection.consume(taken)
         self._begin_anew()
         ready: Buffer = cython.cast(Buffer, entry.keep if keep_alive else entry.close)

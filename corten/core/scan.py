@@ -1,4 +1,4 @@
-"""Scans over a Memory: runs of octets of a class, comparison.
+"""Scans over a Memory: runs of octets of a class, comparison, a digest.
 
 Strategy. A parser of text spends its time in loops over octets. Each function here checks the
 whole range once and then follows the pointer; the class of an octet is a table of 256 bit sets
@@ -112,3 +112,39 @@ def same_folded(memory: Memory, at: cython.Py_ssize_t, lower: bytes) -> cython.b
         if octet != cython.cast(cython.uchar, lower[i]):
             return False
     return True
+
+
+@cython.ccall
+def digest_octets(
+    memory: Memory, at: cython.Py_ssize_t, length: cython.Py_ssize_t
+) -> cython.ulonglong:
+    """64 bits that differ when the octets do, but for chance and for whoever tries: no secret is in
+    it. The upper ones are the better ones. Not the same in both modes, nor on every machine."""
+    if at < 0 or length < 0 or at > memory.size - length:
+        out_of_range(at, length, memory.size)
+    if cython.compiled:
+        return _digest_words(memory._base + at, length)
+    return hash(bytes(memory._base[at : at + length])) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _digest_words(  # pragma: no cover: pointers are of the compiled module alone
+    octets: cython.p_uchar, length: cython.Py_ssize_t
+) -> cython.ulonglong:
+    """Words of eight octets, the last with what there is: each is added, multiplied and folded."""
+    factor: cython.ulonglong = 0x9E3779B97F4A7C15
+    digest: cython.ulonglong = cython.cast(cython.ulonglong, length) * factor
+    word: cython.ulonglong = 0
+    while length >= 8:
+        memcpy(cython.address(word), octets, 8)
+        digest = (digest ^ word) * factor
+        digest ^= digest >> 32
+        octets += 8
+        length -= 8
+    word = 0
+    if length > 0:
+        memcpy(cython.address(word), octets, length)
+        digest = (digest ^ word) * factor
+        digest ^= digest >> 32
+    return digest * factor

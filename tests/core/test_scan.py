@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corten.core.arena import Memory
-from corten.core.scan import Classes, same_folded, same_octets, skip_class, skip_text
+from corten.core.scan import (
+    Classes,
+    digest_octets,
+    same_folded,
+    same_octets,
+    skip_class,
+    skip_text,
+)
 
 DIGIT, LETTER = 1, 2
 TABLE = bytes(
@@ -68,3 +75,26 @@ def test_comparison_with_octets() -> None:
 def test_a_class_table_has_256_entries() -> None:
     with pytest.raises(ValueError, match="256"):
         Classes(b"short")
+
+
+def test_a_digest_tells_octets_apart_wherever_they_differ_and_looks_at_no_others() -> None:
+    data = bytes(range(40))
+    seen = {digest_octets(Memory(data), at, length) for at in range(20) for length in range(1, 20)}
+    assert len(seen) == 20 * 19
+    for place in range(19):
+        other = bytearray(data)
+        other[place] ^= 1
+        assert digest_octets(Memory(bytes(other)), 0, 19) != digest_octets(Memory(data), 0, 19)
+    assert digest_octets(Memory(data + b"x"), 3, 19) == digest_octets(Memory(data + b"y"), 3, 19)
+
+
+def test_the_upper_bits_of_a_digest_spread_what_is_alike() -> None:
+    heads = [b"GET /%d.htm HTTP/1.1" % i for i in range(4096)]
+    slots = {digest_octets(Memory(head), 0, len(head)) >> 52 for head in heads}
+    assert len(slots) > 2400  # of 4,096 slots; by chance 2,589
+
+
+@pytest.mark.parametrize("at, length", [(-1, 2), (0, 5), (4, 1), (0, -1)])
+def test_a_digest_stays_within_the_memory(at: int, length: int) -> None:
+    with pytest.raises(IndexError):
+        digest_octets(Memory(b"abcd"), at, length)
