@@ -45,7 +45,7 @@ class PatientTap(CortenTap):
         return f"{super().link()},gateway={CLIENT_ADDRESS}"
 
     def words(self) -> list[str]:
-        return [*super().words(), "--idle-timeout", "3600"]
+        return [*super().words(), "--idle-timeout", "3600", "--header-timeout", "3600"]
 
 
 def measure(options: argparse.Namespace, work: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _hold(server: PatientTap, core: int, count: int) -> dict[str, Any]:
 def _first_octet(server: PatientTap, core: int, count: int) -> dict[str, Any]:
     """Latencies of requests on connections that are asked in turn, a few a second."""
     seconds = str(_SIDE_SECONDS)
-    words = _load_words(count, "--rate", str(_ASKED_A_SECOND), "-d", seconds)
+    words = _load_words(count, "--rate", str(_ASKED_A_SECOND), "-d", seconds, anew=True)
     asker = Process(words, server.client, core)
     try:
         found = json.loads(asker.wait(_OPENING_S + 60).strip().splitlines()[-1])
@@ -116,9 +116,12 @@ def _first_octet(server: PatientTap, core: int, count: int) -> dict[str, Any]:
     return {"first_p50_us": found["p50_us"], "first_p99_us": found["p99_us"]}
 
 
-def _load_words(count: int, *options: str) -> list[str]:
+def _load_words(count: int, *options: str, anew: bool = False) -> list[str]:
+    """The load client. `anew`: from addresses of its own, for the server may not be done yet with
+    the connections of one that came before."""
     addresses_len = -(-count // _PORTS_AN_ADDRESS)
-    addresses = [f"address={_LOAD_NETWORK}.{2 + i}/24" for i in range(addresses_len)]
+    first = 2 + (addresses_len if anew else 0)
+    addresses = [f"address={_LOAD_NETWORK}.{first + i}/24" for i in range(addresses_len)]
     host = f"{_LOAD_NETWORK}.1"
     link = ",".join(["tap:load", *addresses, f"host={host}/24", f"gateway={host}"])
     return [
