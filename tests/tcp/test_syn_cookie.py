@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cython
 import pytest
 
 from corten.core.frame import CHECKSUM_GOOD
@@ -12,6 +11,7 @@ from corten.endpoint.error import CortenError
 from corten.sim.packet import Options, Segment, encode
 from corten.sim.script import HERE, HERE_MAC, THERE_MAC, Trace, pattern
 from corten.tcp.config import Config
+from tests.plain import IS_PLAIN
 from tests.tcp.test_segment_arrives import count
 
 SECOND = 1000
@@ -188,7 +188,7 @@ def test_an_acknowledgement_beyond_the_connection_limit_is_ignored() -> None:
 @pytest.mark.slow
 @pytest.mark.requirement("RFC 4987 3.6")
 def test_a_flood_costs_nothing_that_stays() -> None:
-    flood = 100_000 if cython.compiled else 3000
+    flood = 3000 if IS_PLAIN else 100_000
     t = Trace(check=False, syn_queue_max=64, start_ms=10**6)
     stack, port = t.host.stack, t.port
     stack.add_neighbour(port.interface, "10.0.0.9", THERE_MAC)
