@@ -48,7 +48,7 @@ CFLAGS = [
     "-fvisibility=hidden",
     "-Wno-unused-function",
 ]
-TAG = f"cython-py{sys.version_info.major}{sys.version_info.minor}"
+TAG = f"cython-{profiled.TAG}"
 SHARED = (
     "corten._cyutility"  # Cython's own code, once instead of in each module: a third of the time
 )

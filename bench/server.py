@@ -33,7 +33,7 @@ CLIENT_ADDRESS = "10.98.0.1"
 _PREFIX = 24
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(_HERE)
-_TAP = "wire"
+_WIRE = "wire"
 _QUEUE_LEN = 16384  # frames a TAP queue holds: a thousand clients start at once
 
 
@@ -93,7 +93,7 @@ class Server:
                     f"{CLIENT_ADDRESS}/{_PREFIX}",
                 )
                 if self.steered:
-                    steer(self.home, "wire", self.cores[0])
+                    steer(self.home, _WIRE, self.cores[0])
             self.process = Process(
                 self.words(), self.home, self.cores[0], self.environment(), _ROOT
             )
@@ -101,7 +101,7 @@ class Server:
             if self.veth:
                 self._warm_neighbour()
             if self.setting.apart and self.wired:
-                steer(self.client, _TAP, self.cores[1])
+                steer(self.client, _WIRE, self.cores[1])
         except BaseException:
             self.close()
             raise
@@ -113,8 +113,8 @@ class Server:
             (self.home, CLIENT_ADDRESS, self.client),
             (self.client, SERVER_ADDRESS, self.home),
         ):
-            mac = other.ip("-br", "link", "show", "dev", "wire").split()[2]
-            side.ip("neighbour", "replace", address, "lladdr", mac, "dev", "wire")
+            mac = other.ip("-br", "link", "show", "dev", _WIRE).split()[2]
+            side.ip("neighbour", "replace", address, "lladdr", mac, "dev", _WIRE)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -146,7 +146,7 @@ class CortenTap(Server):
     veth = False
 
     def link(self) -> str:
-        return f"tap:{_TAP},address={SERVER_ADDRESS}/{_PREFIX},host={CLIENT_ADDRESS}/{_PREFIX}"
+        return f"tap:{_WIRE},address={SERVER_ADDRESS}/{_PREFIX},host={CLIENT_ADDRESS}/{_PREFIX}"
 
     def words(self) -> Sequence[str]:
         return [
@@ -352,18 +352,18 @@ class Ceiling(Server):
         if not os.path.exists(program):
             compile_program(os.path.join(_HERE, "ceiling.c"), program)
         mode = "close" if self.setting.close else "keep"
-        return [program, _TAP, SERVER_ADDRESS, self.setting.ceiling_body, mode]
+        return [program, _WIRE, SERVER_ADDRESS, self.setting.ceiling_body, mode]
 
     def ready(self) -> None:
         assert self.process is not None
         for _ in range(200):
             self.process.check()
-            if f"{_TAP}:" in self.client.ip("link", "show"):
+            if f"{_WIRE}:" in self.client.ip("link", "show"):
                 break
         else:
             raise NamespaceError("the ceiling made no TAP device")
-        self.client.ip("link", "set", _TAP, "txqueuelen", str(_QUEUE_LEN), "up")
-        self.client.ip("address", "add", f"{CLIENT_ADDRESS}/{_PREFIX}", "dev", _TAP)
+        self.client.ip("link", "set", _WIRE, "txqueuelen", str(_QUEUE_LEN), "up")
+        self.client.ip("address", "add", f"{CLIENT_ADDRESS}/{_PREFIX}", "dev", _WIRE)
 
 
 def compile_program(source: str, program: str) -> None:

@@ -24,7 +24,7 @@ from cython.cimports.corten.core.scan import digest_octets, same_octets
 
 if not cython.compiled:
     KNOWN_MAX = 1024  # octets of a head
-    SLOT_BITS = 12  # 4,096 slots: at most 6 MB of heads, of a site whose paths are asked alike
+    SLOT_BITS = 12  # 4,096 slots
 
 
 @cython.final
@@ -33,15 +33,17 @@ class Known:
     """One request, and what it leads to."""
 
     head: bytes
-    line: bytes  # its request line, for a log
     entry: Entry
     keep_alive: cython.bint
 
-    def __init__(self, head: bytes, line: bytes, entry: Entry, keep_alive: bool) -> None:
+    def __init__(self, head: bytes, entry: Entry, keep_alive: bool) -> None:
         self.head = head
-        self.line = line
         self.entry = entry
         self.keep_alive = keep_alive
+
+    def request_line(self) -> bytes:
+        """As it came, for a log; empty lines may come first (RFC 9112, 2.2)."""
+        return self.head.lstrip(b"\r\n").partition(b"\r\n")[0]
 
 
 @cython.final
@@ -80,7 +82,6 @@ class Memo:
         memory: Memory,
         at: cython.Py_ssize_t,
         length: cython.Py_ssize_t,
-        line: bytes,
         entry: Entry,
         keep_alive: cython.bint,
     ) -> cython.bint:
@@ -93,5 +94,5 @@ class Memo:
         self._hashes[slot] = self._hash
         self._known[slot] = None
         if again:
-            self._known[slot] = Known(read(memory, at, length), line, entry, keep_alive)
+            self._known[slot] = Known(read(memory, at, length), entry, keep_alive)
         return again

@@ -208,9 +208,8 @@ class Httpd(Handler):
             found: object = service.memo.find(span.memory, span.at, span.length)
             if found is not None:
                 known: Known = cython.cast(Known, found)
-                self._answer_plain(
-                    connection, known.entry, known.keep_alive, known.line, span.length
-                )
+                line: bytes = b"" if service.log is None else known.request_line()
+                self._answer_plain(connection, known.entry, known.keep_alive, line, span.length)
                 return 0
         taken: cython.Py_ssize_t = head.feed(span.memory, span.at, span.length)
         if head.verdict == DONE:
@@ -243,7 +242,7 @@ class Httpd(Handler):
         span: Span = service.span
         line: bytes = b"" if service.log is None else head.request_line()
         if self._head is None and taken == span.length:
-            service.memo.note(span.memory, span.at, taken, line, entry, head.keep_alive)
+            service.memo.note(span.memory, span.at, taken, entry, head.keep_alive)
         return self._answer_plain(connection, entry, head.keep_alive, line, taken)
 
     @cython.cfunc
